@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The two gates as one: makes the kernel equal to what is desired, in an order in which nothing ever opens early.
+ *
+ * gate_apply() is idempotent and level-triggered: start-up, change, crash recovery and repair are the same call. */
+#ifndef BULKHEAD_GATE_GATE_H
+#define BULKHEAD_GATE_GATE_H
+
+#include <net/if.h>
+
+#include "base/addr.h"
+#include "base/error.h"
+#include "base/loop.h"
+#include "policy/model.h"
+#include "table/table.h"
+#include "tc-bpf/abi.h"
+
+struct gate; /* opaque */
+
+struct gate_options {
+	const char *pin_dir;  /* a directory on a bpffs, made if missing: "/sys/fs/bpf/bulkhead" */
+	uint32_t stamp_shift; /* BH_STAMP_SHIFT_DEFAULT */
+	uint32_t flow_quota;  /* BH_FLOWS_PER_PORT_DEFAULT */
+	uint16_t log_group;   /* NFLOG group of the door's events */
+	bool no_owner;	      /* never own the nft tables, even where the kernel could (tests, old kernels) */
+	bool no_tcx;	      /* use clsact even where tcx is there (tests, old kernels) */
+};
+#define GATE_LOG_GROUP_DEFAULT 4252
+
+/* A port as the gates need it. */
+struct gate_port {
+	char name[IFNAMSIZ];
+	uint32_t ifindex;
+	uint32_t domain; /* the bridge's ifindex; 0: none */
+	struct mac mac;	 /* the container's end */
+	const struct addr *addresses;
+	size_t address_count;
+	const struct addr *gateways; /* the runtime's gateway addresses for this port */
+	size_t gateway_count;
+	uint32_t identity; /* class number of the table: an identity, BH_CLASS_UNASSIGNED or BH_CLASS_CONFLICTED */
+	bool open;	   /* false: known, kept closed */
+	const struct gate_seed
+		*seeds; /* flows that were open before Bulkhead came; used only when the port is first opened */
+	size_t seed_count;
+	/* Filled by gate_apply(): */
+	int ret_result;	       /* 0, or why it could not be opened */
+	char ret_problem[160]; /* the sentence for it; "" */
+};
+struct gate_seed {
+	uint8_t protocol;
+	enum bh_flow_direction direction; /* who opened it, as far as it can be told; a listening port's: BH_FLOW_IN */
+	struct addr own, remote;
+	uint16_t own_port, remote_port; /* host order */
+};
+/* A veth that is not policed: its packets enter as `remote`. */
+struct gate_ignored {
+	char name[IFNAMSIZ];
+	uint32_t ifindex;
+	bool patch; /* both ends in the host's namespace: stamps are kept across it */
+};
+/* Zone subnets believed only on some interfaces (`via`). */
+struct gate_via {
+	const char *zone;
+	const struct prefix *subnets;
+	size_t subnet_count;
+	const char *const *interfaces;
+	size_t interface_count;
+};
+struct gate_bridge { /* a bridge with ports */
+	char name[IFNAMSIZ];
+	uint32_t ifindex;
+};
+struct gate_published {
+	uint8_t protocol;
+	uint16_t port;	   /* host order */
+	bool by_proxy;	   /* a host process relays it (docker-proxy): judged in `input` as the container behind it */
+	uint32_t identity; /* of that container; BH_CLASS_NONE: not known */
+	uint16_t container_port; /* host order */
+};
+
+struct gate_desired {
+	const struct table *table; /* must stay alive until the next gate_apply() has returned */
+	struct gate_port *ports;
+	size_t port_count;
+	const struct gate_ignored *ignored;
+	size_t ignored_count;
+	const struct gate_via *via;
+	size_t via_count;
+	const struct gate_bridge *bridges;
+	size_t bridge_count;
+	const struct gate_published *published;
+	size_t published_count;
+};
+
+/* Loads the programs, or takes over those that are pinned (same ABI version; a newer one is refused, both named), and
+ * finds our nft tables. Changes nothing that polices: until the first gate_apply() what was in force stays in force.
+ * The closed door (nft) is put up at once if there is none. */
+int gate_open(const struct gate_options *options, struct gate **ret_gate, struct error *error);
+void gate_close(struct gate *gate); /* lets go; the kernel keeps enforcing. NULL is fine */
+
+/* The generation in force (0: none yet), from the pinned configuration. */
+uint32_t gate_generation(const struct gate *gate);
+
+/* Makes the kernel equal to `desired`. Order: ports that go leave the door's set first, then their programs' entries;
+ * the idle slot is filled, addresses and ports written, programs attached, the nft transaction committed (with the
+ * ports that may open), and last one store flips the slot. On failure (-errno) the policy in force is exactly the old
+ * one. Problems of single ports are in ret_result/ret_problem and don't fail the call. */
+int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *error);
+
+/* Looks whether the kernel still is as the last gate_apply() left it (programs attached and ours, first in line; nft
+ * tables as rendered; maps pinned). What differs is marked, so that the next gate_apply() repairs it. *ret_drift: what
+ * was found, a sentence a line (caller frees by text_free). 0 when whole, 1 when there is drift, -errno. */
+int gate_check(struct gate *gate, struct text *ret_drift);
+
+/* Event-driven: calls `on_drift` when the kernel tells of a change to our filters or tables by someone else (what and
+ * who, as far as the kernel says), and `on_event` for each report of the gates. */
+struct gate_callbacks {
+	void (*on_event)(void *arg, const struct bh_event *event);
+	void (*on_drift)(void *arg, const char *what, const char *who); /* then call gate_check() and gate_apply() */
+	void *arg;
+};
+int gate_watch(struct gate *gate, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error);
+
+/* Counters, summed over CPUs. `decision` and `ifindex` that have none read as zero. */
+int gate_rule_counter(struct gate *gate, uint32_t decision, struct bh_counter *ret_counter); /* both gates together */
+int gate_port_counters(struct gate *gate, uint32_t ifindex, struct bh_port_counters *ret_counters);
+int gate_reason_counter(struct gate *gate, enum bh_reason reason, struct bh_counter *ret_counter);
+uint32_t gate_port_flows(struct gate *gate, uint32_t ifindex); /* open flows, counted; walks the port's own map */
+
+/* What both gates can tell of themselves: features used (tcx or clsact, owned tables), what the kernel supports,
+ * foreign filters and mark writers found, health. A new object for `status` and `version`: see docs/json.md. */
+json_t *gate_status(struct gate *gate);
+
+/* Takes every trace out of the kernel: tables, links or filters, pins, bridge settings that we changed. Needs no open
+ * gate. Calls `report` with a line for each thing removed. */
+int gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,
+		   struct error *error);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The nft gate: the host's door. Tables `bridge bulkhead`, `inet bulkhead`, `arp bulkhead`, each change one
+ * transaction. */
+#ifndef BULKHEAD_GATE_NFT_H
+#define BULKHEAD_GATE_NFT_H
+
+#include "gate/gate.h"
+
+struct nft_gate;
+
+/* Finds or makes our tables with the door closed (and owned and persistent where the kernel has it). */
+int nft_gate_open(const struct gate_options *options, struct nft_gate **ret_nft, struct error *error);
+void nft_gate_close(struct nft_gate *nft);
+bool nft_gate_owned(const struct nft_gate *nft); /* others' flushes leave our tables alone */
+
+/* One transaction: takes the ports that are not in `desired` or not `open` out of the sets; nothing else. */
+int nft_gate_close_ports(struct nft_gate *nft, const struct gate_desired *desired, struct error *error);
+/* One transaction: everything equal to `desired`; ports with open and ret_result == 0 are in the sets after it. Sets
+ * that did not change are left alone; rules are rendered anew only when the table's generation changed. On failure
+ * nothing has changed; the kernel's extended ack is in `error`. */
+int nft_gate_commit(struct nft_gate *nft, const struct gate_desired *desired, struct error *error);
+
+int nft_gate_check(struct nft_gate *nft, struct text *drift);
+int nft_gate_watch(struct nft_gate *nft, struct loop *loop, const struct gate_callbacks *callbacks,
+		   struct error *error);
+int nft_gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,
+		       struct error *error);
+int nft_gate_rule_counter(struct nft_gate *nft, uint32_t decision, struct bh_counter *ret_counter);
+json_t *nft_gate_status(struct nft_gate *nft);
+
+#endif

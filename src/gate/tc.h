@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The tc gate in user space: programs and maps loaded, pinned, taken over; slots filled; ports attached. */
+#ifndef BULKHEAD_GATE_TC_H
+#define BULKHEAD_GATE_TC_H
+
+#include "gate/gate.h"
+
+struct tc_gate;
+
+int tc_gate_open(const struct gate_options *options, struct tc_gate **ret_tc, struct error *error);
+void tc_gate_close(struct tc_gate *tc);
+
+/* The steps of gate_apply(), in its order. */
+int tc_gate_close_ports(struct tc_gate *tc, const struct gate_desired *desired,
+			struct error *error); /* gone or to be closed */
+int tc_gate_prepare(struct tc_gate *tc, struct gate_desired *desired, bool host_deferred,
+		    struct error *error); /* idle slot, ports, attach */
+void tc_gate_flip(struct tc_gate *tc);	  /* can't fail */
+
+int tc_gate_check(struct tc_gate *tc, struct text *drift);
+int tc_gate_watch(struct tc_gate *tc, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error);
+int tc_gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,
+		      struct error *error);
+uint32_t tc_gate_generation(const struct tc_gate *tc);
+int tc_gate_rule_counter(struct tc_gate *tc, uint32_t decision, struct bh_counter *ret_counter);
+int tc_gate_port_counters(struct tc_gate *tc, uint32_t ifindex, struct bh_port_counters *ret_counters);
+int tc_gate_reason_counter(struct tc_gate *tc, enum bh_reason reason, struct bh_counter *ret_counter);
+uint32_t tc_gate_port_flows(struct tc_gate *tc, uint32_t ifindex);
+json_t *tc_gate_status(struct tc_gate *tc);
+
+#endif
