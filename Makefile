@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Builds Bulkhead: `make help` lists the targets. Everything that is made goes to $(BUILD).
+
+VERSION := 0.1.0
+
+SANITIZE ?= 0
+ifeq ($(SANITIZE),1)
+BUILD ?= build-asan
+else
+BUILD ?= build
+endif
+
+prefix  ?= /usr/local
+bindir  ?= $(prefix)/bin
+sbindir ?= $(prefix)/sbin
+mandir  ?= $(prefix)/share/man
+docdir  ?= $(prefix)/share/doc/bulkhead
+unitdir ?= $(prefix)/lib/systemd/system
+
+# `make CC=clang` works too; make's own default (cc) is not what this is tested with.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG        ?= clang
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY   ?= clang-tidy
+LLVM_STRIP   ?= llvm-strip
+PKG_CONFIG   ?= pkg-config
+# Debian has it in /usr/sbin, which is not on every user's PATH.
+BPFTOOL      ?= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
+INSTALL      ?= install
+# Where Debian keeps asm/types.h: clang does not look there for the BPF target.
+MULTIARCH    := $(shell $(CC) -print-multiarch 2>/dev/null)
+
+V ?= 0
+ifeq ($(V),0)
+Q   := @
+say  = @printf '  %-8s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))'
+MAKEFLAGS += --no-print-directory
+else
+Q   :=
+say  = @:
+endif
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+
+# ---- what is needed -------------------------------------------------------------------------------------------------
+
+LIBS := libbpf libnftnl libmnl libnl-3.0 libnl-route-3.0 yaml-0.1 jansson
+debian_libbpf          := libbpf-dev
+debian_libnftnl        := libnftnl-dev
+debian_libmnl          := libmnl-dev
+debian_libnl-3.0       := libnl-3-dev
+debian_libnl-route-3.0 := libnl-route-3-dev
+debian_yaml-0.1        := libyaml-dev
+debian_jansson         := libjansson-dev
+debian_cmocka          := libcmocka-dev
+
+NO_BUILD_GOALS := help clean distclean format format-check uninstall
+GOALS          := $(or $(MAKECMDGOALS),all)
+NEEDS_BUILD    := $(filter-out $(NO_BUILD_GOALS),$(GOALS))
+
+# One call tells whether all is there; only when not is each looked for by itself.
+ifneq ($(NEEDS_BUILD),)
+ifeq ($(shell command -v $(PKG_CONFIG)),)
+$(error pkg-config is missing: apt-get install pkg-config, or run scripts/deps)
+endif
+ifneq ($(shell $(PKG_CONFIG) --exists $(LIBS) && echo yes),yes)
+missing := $(foreach lib,$(LIBS),$(if $(shell $(PKG_CONFIG) --exists $(lib) && echo yes),,$(debian_$(lib))))
+$(error libraries are missing: apt-get install $(strip $(missing)), or run scripts/deps)
+endif
+LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS))
+LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIBS))
+endif
+
+# $(call need,PROGRAM,DEBIAN PACKAGE): fails with the name of the package.
+need = command -v $(1) >/dev/null || { echo "$(1) is missing: apt-get install $(2), or run scripts/deps" >&2; exit 1; }
+
+# ---- flags ----------------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
+CPPFLAGS += -D_GNU_SOURCE -DBULKHEAD_VERSION='"$(VERSION)"' -Isrc -I. -I$(BUILD)/gen $(LIB_CFLAGS)
+# Some libraries' interfaces (and the array of base/) reach objects by pointers of another type.
+CSTD     := -std=gnu11 -fno-strict-aliasing
+ifeq ($(SANITIZE),1)
+CFLAGS   ?= -O1 -g -fno-omit-frame-pointer
+HARDEN   := -fsanitize=address,undefined -fno-sanitize-recover=all
+LDHARDEN := $(HARDEN)
+else
+CFLAGS   ?= -O2 -g
+HARDEN   := -fstack-protector-strong -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+LDHARDEN := -pie -Wl,-z,relro,-z,now
+endif
+LDLIBS   += $(LIB_LIBS) -lm
+
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Wno-address-of-packed-member \
+	      -I. -Itc-bpf -idirafter /usr/include/$(MULTIARCH)
+
+# ---- sources --------------------------------------------------------------------------------------------------------
+
+MODULES   := base policy table port gate flow daemon cli
+MAINS     := $(wildcard src/daemon/main.c src/cli/main.c)
+SOURCES   := $(filter-out $(MAINS),$(sort $(foreach module,$(MODULES),$(wildcard src/$(module)/*.c))))
+PROGRAMS  := $(if $(filter src/daemon/main.c,$(MAINS)),$(BUILD)/bulkheadd) \
+	     $(if $(filter src/cli/main.c,$(MAINS)),$(BUILD)/bulkhead)
+LIBRARY   := $(BUILD)/libbulkhead.a
+
+BPF       := $(wildcard tc-bpf/*.bpf.c tests/bpf/*.bpf.c)
+SKELETONS := $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(BPF)))
+
+# tests/*/test_*.c are programs; other C files beside them are linked into each of that directory's programs, and
+# tests/support/*.c into all tests and tools.
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+BPF_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c))
+TOOLS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
+UNIT_PARTS := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
+BPF_PARTS  := $(filter-out tests/bpf/test_% %.bpf.c,$(wildcard tests/bpf/*.c))
+SUPPORT    := $(wildcard tests/support/*.c)
+FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+object = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(1)))
+fuzz_object = $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(1))
+
+TEST_SOURCES := $(filter-out %.bpf.c,$(wildcard tests/unit/*.c tests/bpf/*.c tests/tools/*.c tests/support/*.c))
+FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
+C_SOURCES    := $(SOURCES) $(MAINS) $(TEST_SOURCES) $(FUZZ_SOURCES)
+OBJECTS      := $(call object,$(SOURCES) $(MAINS) $(TEST_SOURCES))
+FORMATTED    := $(sort $(wildcard src/*/*.[ch] tc-bpf/*.[ch] tests/*/*.[ch]))
+
+# ---- targets --------------------------------------------------------------------------------------------------------
+
+.PHONY: all build-tests build-fuzz test test-unit test-bpf test-golden test-scenarios test-e2e test-fuzz check format \
+	format-check tidy install uninstall clean distclean help
+
+all: $(LIBRARY) $(PROGRAMS) ## the daemon and the command
+build-tests: $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) all ## the tests' programs
+build-fuzz: $(FUZZERS) ## the fuzzers (clang)
+
+# The objects of main() are no part of the library: a test has its own.
+$(LIBRARY): $(call object,$(SOURCES))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/bulkheadd: $(BUILD)/obj/daemon/main.o $(LIBRARY)
+$(BUILD)/bulkhead: $(BUILD)/obj/cli/main.o $(LIBRARY)
+$(BUILD)/bulkheadd $(BUILD)/bulkhead:
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+define compile
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CSTD) $(CFLAGS) $(WARNINGS) $(HARDEN) -MMD -MP -c -o $@ $<
+endef
+
+$(BUILD)/obj/tests/%.o: tests/%.c Makefile
+	$(compile)
+$(BUILD)/obj/%.o: src/%.c Makefile
+	$(compile)
+
+# Only for the first build: after it the .d files know who includes a skeleton.
+$(call object,$(wildcard src/gate/*.c tests/bpf/*.c)): | $(SKELETONS)
+
+define compile-bpf
+	@$(call need,$(CLANG),clang)
+	@$(call need,$(LLVM_STRIP),llvm)
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@.tmp $<
+	$(Q)$(LLVM_STRIP) -g $@.tmp && mv $@.tmp $@
+endef
+
+$(BUILD)/gen/%.bpf.o: tc-bpf/%.bpf.c Makefile
+	$(compile-bpf)
+$(BUILD)/gen/%.bpf.o: tests/bpf/%.bpf.c Makefile
+	$(compile-bpf)
+
+$(BUILD)/gen/%.skel.h: $(BUILD)/gen/%.bpf.o
+	@$(call need,$(BPFTOOL),bpftool)
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< >$@
+
+.SECONDARY:
+
+# ---- tests ----------------------------------------------------------------------------------------------------------
+
+SUPPORT_OBJECTS := $(call object,$(SUPPORT))
+
+$(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_PARTS)) $(SUPPORT_OBJECTS) $(LIBRARY)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+$(BPF_TESTS): $(BUILD)/tests/bpf/%: $(BUILD)/obj/tests/bpf/%.o $(call object,$(BPF_PARTS)) $(SUPPORT_OBJECTS) $(LIBRARY)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+$(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(SUPPORT_OBJECTS) $(LIBRARY)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The library once more, by clang, so that the fuzzer sees which branches of it an input reaches.
+$(BUILD)/fuzz/obj/%.o: %.c Makefile
+	$(call say,FUZZCC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) $(CSTD) $(FUZZ_FLAGS) $(WARNINGS) -Wno-missing-prototypes -fsanitize=fuzzer-no-link \
+		-MMD -MP -c -o $@ $<
+$(call fuzz_object,$(wildcard src/gate/*.c)): | $(SKELETONS)
+$(BUILD)/fuzz/libbulkhead.a: $(call fuzz_object,$(SOURCES))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libbulkhead.a
+	@$(call need,$(CLANG),clang)
+	$(call say,LD,$@)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+RUN := tests/run --build $(BUILD)
+
+test: build-tests ## all tests (the kernel's and the end-to-end ones need root)
+	$(Q)$(RUN) unit golden scenarios bpf e2e
+test-unit: build-tests ## unit tests; no privileges
+	$(Q)$(RUN) unit
+test-bpf: build-tests ## the eBPF programs by BPF_PROG_TEST_RUN; root
+	$(Q)$(RUN) bpf
+test-golden: build-tests ## what is printed, against the files in tests/golden
+	$(Q)$(RUN) golden
+test-scenarios: build-tests ## tests/scenarios/*.yaml against every engine; root
+	$(Q)$(RUN) scenarios
+test-e2e: build-tests ## real packets in private namespaces; root
+	$(Q)$(RUN) e2e
+test-fuzz: build-fuzz ## each fuzzer over its corpus
+	$(Q)$(RUN) fuzz
+check: ## all that CI runs: both builds, format, tidy, all tests
+	$(Q)scripts/check --no-deps
+
+format: ## lay out all C files
+	@$(call need,$(CLANG_FORMAT),clang-format)
+	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
+format-check: ## fail if a C file is not laid out by clang-format
+	@$(call need,$(CLANG_FORMAT),clang-format)
+	$(Q)$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
+
+# A stamp a file, so that only what has changed is looked at again.
+TIDY := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(C_SOURCES))
+tidy: $(TIDY) ## clang-tidy on all C files but the BPF ones
+$(BUILD)/tidy/%.ok: %.c .clang-tidy Makefile
+	@$(call need,$(CLANG_TIDY),clang-tidy)
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG_TIDY) --quiet $< -- $(CPPFLAGS) $(CSTD) 2>$@.log || { cat $@.log >&2; exit 1; }
+	$(Q)$(CC) $(CPPFLAGS) $(CSTD) -MM -MP -MT $@ -MF $@.d $< && touch $@
+$(patsubst %.c,$(BUILD)/tidy/%.ok,$(wildcard src/gate/*.c tests/bpf/*.c)): | $(SKELETONS)
+
+# ---- installation ---------------------------------------------------------------------------------------------------
+
+MANUALS  := $(wildcard man/*.1 man/*.5 man/*.8)
+EXAMPLES := $(shell find policies -type f 2>/dev/null)
+UNITFILE := $(wildcard systemd/bulkheadd.service)
+
+install: all ## to $(DESTDIR)$(prefix)
+	$(Q)$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(docdir)
+	$(Q)$(if $(filter %/bulkheadd,$(PROGRAMS)),$(INSTALL) -m 755 $(BUILD)/bulkheadd $(DESTDIR)$(sbindir)/)
+	$(Q)$(if $(filter %/bulkhead,$(PROGRAMS)),$(INSTALL) -m 755 $(BUILD)/bulkhead $(DESTDIR)$(bindir)/)
+	$(Q)$(foreach page,$(MANUALS),$(INSTALL) -D -m 644 $(page) \
+		$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) &&) :
+	$(Q)$(foreach file,$(EXAMPLES),$(INSTALL) -D -m 644 $(file) $(DESTDIR)$(docdir)/$(file) &&) :
+	$(Q)$(if $(UNITFILE),$(INSTALL) -d $(DESTDIR)$(unitdir) && sed 's|/usr/local/sbin|$(sbindir)|g' $(UNITFILE) \
+		>$(DESTDIR)$(unitdir)/bulkheadd.service && chmod 644 $(DESTDIR)$(unitdir)/bulkheadd.service)
+uninstall: ## remove what install has put there
+	$(Q)rm -f $(DESTDIR)$(sbindir)/bulkheadd $(DESTDIR)$(bindir)/bulkhead $(DESTDIR)$(unitdir)/bulkheadd.service \
+		$(foreach page,$(MANUALS),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	$(Q)rm -rf $(DESTDIR)$(docdir)
+
+clean: ## remove $(BUILD)
+	$(Q)rm -rf $(BUILD)
+distclean: ## remove both builds
+	$(Q)rm -rf build build-asan
+
+help: ## this list
+	@echo 'Targets:'
+	@awk -F ':|## ' '/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$NF }' $(firstword $(MAKEFILE_LIST))
+	@echo 'Variables: V=1 (show commands), BUILD=DIR, SANITIZE=1 (ASan and UBSan, in build-asan), CC, CFLAGS, DESTDIR, prefix'
+
+-include $(OBJECTS:.o=.d)
+-include $(addsuffix .d,$(TIDY))
+-include $(patsubst %.o,%.d,$(call fuzz_object,$(SOURCES) $(FUZZ_SOURCES)))
+-include $(patsubst %.bpf.c,$(BUILD)/gen/%.bpf.o.d,$(notdir $(BPF)))
