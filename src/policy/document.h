@@ -29,6 +29,11 @@ struct node {
 	bool plain;	    /* WORD: written without quotes */
 };
 
+/* How many nodes may still be made; counted down over all files that share it. */
+struct node_budget {
+	size_t left, limit;
+};
+
 struct document_chunk;
 /* What one file held: a root for each YAML document (empty ones are left out). */
 struct document {
@@ -38,12 +43,12 @@ struct document {
 	struct document_chunk *chunks; /* the nodes' memory */
 };
 
-/* Parses sources->items[file] (its text is kept there; a BOM at its start is passed over). `max_depth` bounds nesting;
- * *nodes_left is what is left of a budget of nodes, aliases expanded, and is counted down. In a mapping, the second of
- * two equal keys is an error and is left out of the tree.
- * 0: `ret_document` is the caller's. -EINVAL: there are errors in `diagnostics`; after duplicate keys alone the tree is
- * whole and is given too, otherwise `ret_document` is empty (free it all the same). -ENOMEM: empty. */
-int document_parse(const struct sources *sources, uint32_t file, unsigned int max_depth, size_t *nodes_left,
+/* Parses sources->items[file] (its text is kept there; a BOM at its start is passed over). `max_depth` bounds nesting,
+ * `budget` the nodes with aliases expanded. In a mapping, the second of two equal keys is an error and is left out.
+ * 0: `ret_document` is the caller's. -EINVAL: there are errors in `diagnostics`; *ret_document has roots if the tree
+ * can be read all the same (duplicate keys, tags), and none if it is malformed. -ENOMEM: it is empty. Free it always.
+ */
+int document_parse(const struct sources *sources, uint32_t file, unsigned int max_depth, struct node_budget *budget,
 		   struct document *ret_document, struct diagnostics *diagnostics);
 void document_free(struct document *document); /* what it holds; zeroes it */
 
