@@ -401,11 +401,12 @@ static int close_collection(struct builder *builder, const yaml_event_t *event)
 
 /* ---- aliases ---- */
 
-static int alias_refuse(struct builder *builder, const struct place *place, const char *format, const char *name)
+static int alias_refuse(struct builder *builder, const struct place *place, const char *name, const char *why)
 {
 	char shown[80];
 
-	diagnostic_add(builder->diagnostics, SEVERITY_ERROR, place, format, text_escape(shown, sizeof(shown), name));
+	diagnostic_add(builder->diagnostics, SEVERITY_ERROR, place, "the alias '*%s' %s",
+		       text_escape(shown, sizeof(shown), name), why);
 	return -EINVAL;
 }
 
@@ -437,9 +438,9 @@ static int read_alias(struct builder *builder, const yaml_event_t *event)
 	int r;
 
 	if (!anchor)
-		return alias_refuse(builder, &place, "unknown alias '*%s'", name);
+		return alias_refuse(builder, &place, name, "names nothing");
 	if (anchor->open)
-		return alias_refuse(builder, &place, "the alias '*%s' stands within what it names", name);
+		return alias_refuse(builder, &place, name, "stands within what it names");
 	if (builder->depth + anchor->height > builder->max_depth + 1)
 		return too_deep(builder, &place);
 	r = alias_budget(builder, anchor, &place);
