@@ -10,7 +10,8 @@
 
 #include "base/array.h"
 
-/* A place in a source file. line 0: no place (a default that nobody wrote). */
+/* A place in a source file. All zero: no place (a default that nobody wrote). line 0 with width 1: the file as a whole.
+ */
 struct place {
 	uint32_t file;	 /* index into sources.items */
 	uint32_t line;	 /* from 1 */
@@ -44,9 +45,11 @@ struct diagnostic {
 struct diagnostics {
 	ARRAY_OF(struct diagnostic);
 	size_t errors, warnings; /* all found, also those beyond DIAGNOSTICS_MAX */
+	bool last_dropped;	 /* the last finding was only counted: its notes are not kept either */
 };
 
-/* A NOTE belongs to the finding before it ("first defined here"). */
+/* A NOTE belongs to the finding before it ("first defined here"). When DIAGNOSTICS_MAX is reached, an error takes the
+ * place of a warning. Without memory for it, a finding is counted only. */
 void diagnostic_add(struct diagnostics *diagnostics, enum severity severity, const struct place *place,
 		    const char *format, ...) __attribute__((format(printf, 4, 5)));
 void diagnostics_free(struct diagnostics *diagnostics);
