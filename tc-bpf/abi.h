@@ -56,6 +56,14 @@ enum bh_class_flag {
 	BH_CLASS_PERMIT_ROUTER = 1 << 18,
 	BH_CLASS_PERMIT_VLAN = 1 << 19,
 };
+/* A flow is judged by its classes so:
+ *  1. BH_CLASS_CONFLICTED at an end: BH_DENY_CONFLICTED, never audited. Decision and LOG_DENIED are that class's own.
+ *  2. BH_CLASS_AMBIGUOUS at an end: BH_DENY_AMBIGUOUS. Decision and LOG_DENIED are that class's own; audited as in 4.
+ *  3. The cell for the service, or the cell for BH_SERVICE_ANY, decides; its flags say whether it is audited, reported.
+ *  4. No cell: BH_DENY_DEFAULT. The decision is the destination's default_decision, if that is 0 the source's.
+ *     Audited iff (source.flags | destination.flags) has AUDIT and neither end has ZONE without AUDIT; when the whole
+ *     policy is in audit mode, every class has AUDIT. Reported iff the destination, or if that has no ZONE the source,
+ *     has LOG_DENIED. */
 struct bh_class_info {
 	__u32 flags;		/* enum bh_class_flag */
 	__u32 default_decision; /* named when a flow to this class is denied by default (step 6); 0: see the other end
@@ -68,7 +76,9 @@ struct bh_class_info {
  * audited if the classes' flags say so. src and dst have 24 bits, service 16. */
 #define BH_CELL_KEY(src, dst, service) (((__u64)(src) << 40) | ((__u64)(dst) << 16) | (__u64)(service))
 #define BH_SERVICE_ANY		       0u /* the class of services that no rule tells apart, and the fallback */
-#define BH_SERVICE_REACH	       0xffffu /* pseudo-service: a cell is there iff some service is allowed (for ARP and ND) */
+/* Pseudo-service, for ARP and ND: may some service be allowed from src to dst? Looked up as any service is, the
+ * fallback and the default included: reachable iff that verdict is allow, or is audited. */
+#define BH_SERVICE_REACH	       0xffffu
 #define BH_FOREVER		       0xffffffffffffffffull
 
 enum bh_cell_flag {
