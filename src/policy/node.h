@@ -5,7 +5,12 @@
 #define BULKHEAD_POLICY_NODE_H
 
 #include "base/addr.h"
+#include "base/text.h"
 #include "policy/document.h"
+
+/* A word of a file as a message shows it: escaped, and cut when it is long. Lives until the end of the block. */
+#define SHOWN_MAX   96
+#define SHOWN(word) text_escape((char[SHOWN_MAX]){0}, SHOWN_MAX, (word))
 
 bool node_is_empty(const struct node *node); /* `key:` with nothing after it */
 bool node_is_word(const struct node *node);  /* a word that is not nothing; "" in quotes is one */
@@ -25,7 +30,7 @@ const struct node *node_after(const struct node *node, const struct node *item);
 /* for (key = node->first; key; key = node_next_key(key)) use(key, key->next); */
 const struct node *node_next_key(const struct node *key);
 
-/* A non-empty word; `key` names the field in the error. */
+/* A non-empty word; `key` names the field in the error, quotes included. */
 bool node_word(const struct node *node, const char *key, const char **ret_word, struct diagnostics *diagnostics);
 /* One of `choices`; *ret_index untouched otherwise. */
 bool node_choice(const struct node *node, const char *key, const char *const *choices, size_t count,
