@@ -25,7 +25,8 @@ enum bh_class {
 	BH_CLASS_HOST = 1,	 /* the host itself */
 	BH_CLASS_REMOTE = 2,	 /* as a stamp only: from outside, to be classified by source address */
 	BH_CLASS_REFUSED = 3,	 /* as a stamp only: judged and refused */
-	BH_CLASS_UNASSIGNED = 4, /* a port in no zone; an unknown address in a managed bridge's subnet */
+	BH_CLASS_UNASSIGNED = 4, /* a port in no zone (an unknown address in a managed bridge's subnet is judged alike, but
+				  * has a class of its own: it is not LOCAL) */
 	BH_CLASS_CONFLICTED = 5, /* a port that matches two zones */
 	BH_CLASS_AMBIGUOUS = 6,	 /* an address that containers on several bridges have, seen from elsewhere: refused */
 	BH_IDENTITY_FIRST = 16,	 /* zone + groups */
@@ -183,11 +184,11 @@ struct bh_nat64_key {
 struct bh_flow_key {
 	__u8 remote[16]; /* IPv4 in the first 4 bytes, the rest zero */
 	__u8 own[16];
-	__u16 remote_port; /* network order; 0 for ICMP */
+	__u16 remote_port; /* network order; 0 for ICMP echo; other ICMP queries: type << 8 | code */
 	__u16 own_port;	   /* network order; ICMP echo: the identifier */
 	__u8 protocol;
 	__u8 family; /* 4, 6 */
-	__u16 pad;
+	__u16 pad;   /* 0; ICMP: the flow's direction, as both ends may ask with one identifier */
 };
 enum bh_flow_direction { BH_FLOW_OUT = 0, BH_FLOW_IN = 1 }; /* opened by the port; opened towards it */
 enum bh_tcp_state {		     /* of the flow, names after RFC 9293 and nf_conntrack_proto_tcp.c */
@@ -217,6 +218,7 @@ struct bh_flow {
 	__u32 opener;	   /* class of who opened it, as judged: stamp or class of its address */
 	__u32 other;	   /* class of the other end, as judged */
 	__u32 fin_seq[2]; /* last sequence numbers worth knowing, for RST checks: [0] opener's next, [1] other's next */
+	__u32 acked[2];	  /* up to where that end's data is acknowledged; both 0: not known (a seeded flow) */
 	__u16 window[2];  /* last advertised windows, unscaled */
 	__u8 direction;	  /* enum bh_flow_direction */
 	__u8 tcp_state;	  /* enum bh_tcp_state */
@@ -384,7 +386,7 @@ BH_ASSERT_SIZE(struct bh_port, 32);
 BH_ASSERT_SIZE(struct bh_own_key, 24);
 BH_ASSERT_SIZE(struct bh_addr_key, 24);
 BH_ASSERT_SIZE(struct bh_flow_key, 40);
-BH_ASSERT_SIZE(struct bh_flow, 56);
+BH_ASSERT_SIZE(struct bh_flow, 64);
 BH_ASSERT_SIZE(struct bh_config, 56);
 BH_ASSERT_SIZE(struct bh_port_counters, 64);
 BH_ASSERT_SIZE(struct bh_event, 96);

@@ -25,7 +25,8 @@ void registry_free(struct registry *registry);
 int registry_identity(struct registry *registry, const char *name, int64_t now_s, uint32_t *ret_number);
 /* The name a number has now or had last; NULL when never used. */
 const char *registry_identity_name(const struct registry *registry, uint32_t number);
-/* The decision number of a stable key (1..BH_DECISIONS_MAX-1); *ret_new: its counter must be zeroed before use. */
+/* The decision number of a stable key (1..BH_DECISIONS_MAX-1); *ret_new: its counter must be zeroed before use.
+ * When no number has rested long enough, one that neither this table nor the one before uses is given. */
 int registry_decision(struct registry *registry, const char *key, int64_t now_s, uint32_t *ret_number, bool *ret_new);
 
 /* All that is kept, and back; a registry file that does not parse is an error and never half-believed. */

@@ -7,7 +7,7 @@
 #ifndef BULKHEAD_TABLE_TABLE_H
 #define BULKHEAD_TABLE_TABLE_H
 
-#include "base/map.h"
+#include "base/array.h"
 #include "policy/verdict.h"
 #include "table/registry.h"
 #include "tc-bpf/abi.h"
@@ -84,17 +84,17 @@ struct table {
 		       shorter) left out */
 	struct {
 		ARRAY_OF(struct address_entry);
-	} addresses;
+	} addresses; /* ascending by domain, then address */
 	struct {
 		ARRAY_OF(struct prefix);
 	} nat64;
 	struct {
 		ARRAY_OF(struct cell_entry);
-	} cells;
+	} cells; /* ascending by key */
 	struct {
 		ARRAY_OF(struct port_entry);
 	} ports;
-	struct map *cell_index; /* private to table/ */
+	uint32_t *prefix_parents; /* private to table/: for each prefix the index of the next shorter, or UINT32_MAX */
 };
 
 /* Compiles. `now_s` is for the registry only: a table holds every rule that can still matter, expired ones left out by
