@@ -209,6 +209,8 @@ json_t *event_json(const struct bh_event *event, const struct event_names *names
 		ret |= json_put_text(json, "reason_text", reason_sentence(event->reason));
 	}
 	ret |= json_put_text(json, "direction", from_port ? "from" : "to");
+	if (names->interface)
+		ret |= json_put_text(json, "interface", names->interface(names->arg, event->ifindex));
 	ret |= json_object_set_new(json, "ifindex", json_integer(event->ifindex));
 	ret |= json_object_set_new(json, "from", end_json(event, names, true, from_port));
 	ret |= json_object_set_new(json, "to", end_json(event, names, false, !from_port));

@@ -108,6 +108,7 @@ struct port_options {
 	const char *docker_root;      /* "/var/lib/docker" */
 	const char *podman_root;      /* "/var/lib/containers/storage" */
 	const char *netns_dir;	      /* "/run/netns": ip netns, and Podman's */
+	const char *netns_meta_dir;   /* "/run/bulkhead/netns": NAME.json with labels for named namespaces */
 	const char *docker_netns_dir; /* "/run/docker/netns" */
 	const char *proc;	      /* "/proc" */
 	const char *cni_results;      /* "/var/lib/cni/results" */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the daemon says when asked: docs/json.md. One row a command. */
+#ifndef BULKHEAD_DAEMON_ANSWER_H
+#define BULKHEAD_DAEMON_ANSWER_H
+
+#include "daemon/daemon.h"
+
+/* Carries out a request. Exactly one of *ret_result and *ret_error is a new reference after it (an error object has
+ * "message"). */
+void answer_request(struct daemon *daemon, const json_t *request, json_t **ret_result, json_t **ret_error);
+
+/* Each a new reference, or NULL when memory is short. */
+json_t *answer_status(struct daemon *daemon);
+json_t *answer_ports(struct daemon *daemon);
+json_t *answer_counters(struct daemon *daemon);
+json_t *answer_version(struct daemon *daemon);
+
+/* Sets a text; NULL and "" are left out, and what is no UTF-8 is escaped (names are the containers' own). */
+void answer_put_text(json_t *object, const char *key, const char *text);
+/* Sets a time, given in seconds since the epoch; 0 is left out. */
+void answer_put_time(json_t *object, const char *key, int64_t seconds);
+
+/* The words of a `flows` request; texts belong to the request. -EINVAL when they are of the wrong type. */
+int flow_filter_of(const json_t *request, struct event_filter *ret_filter);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Start, the loop's callbacks, stop. A stop leaves the enforcement in place. */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/log.h"
+
+#define SETTLE_MAX_MS	5000  /* how long the first look round may take; what is not known by then is closed */
+#define CHECK_PERIOD_MS 60000 /* a look at the gates even when the kernel told of nothing */
+
+/* ---- What the loop tells ---- */
+
+static void on_gate_event(void *arg, const struct bh_event *event)
+{
+	struct daemon *daemon = arg;
+	struct event_names names;
+	json_t *json;
+
+	daemon_names(daemon, &names);
+	json = event_json(event, &names, daemon_boot_to_epoch());
+	if (!json)
+		return;
+	control_publish(daemon->control, json);
+	event_store_add(daemon->events, json);
+}
+
+static void check_gates(struct daemon *daemon)
+{
+	struct text drift = {0};
+	int r;
+
+	if (!daemon->gate || !daemon->settled)
+		return;
+	r = gate_check(daemon->gate, &drift);
+	if (r > 0) {
+		daemon->repairs.count++;
+		daemon->repairs.last = (int64_t)time(NULL);
+		log_warning("repairing: %s", text_string(&drift));
+		snprintf(daemon->repairs.what, sizeof(daemon->repairs.what), "%.*s",
+			 (int)strcspn(text_string(&drift), "\n"), text_string(&drift));
+		daemon_reconcile(daemon);
+	} else if (r < 0) {
+		log_error("the gates could not be looked at: %s", strerror(-r));
+	}
+	text_free(&drift);
+}
+
+static void on_gate_drift(void *arg, const char *what, const char *who)
+{
+	struct daemon *daemon = arg;
+	char safe_what[160], safe_who[80];
+
+	text_escape(safe_what, sizeof(safe_what), what);
+	text_escape(safe_who, sizeof(safe_who), who ? who : "somebody");
+	log_warning("%s (by %s)", safe_what, safe_who);
+	snprintf(daemon->repairs.who, sizeof(daemon->repairs.who), "%s", safe_who);
+	check_gates(daemon);
+}
+
+static bool all_known(const struct port_view *view)
+{
+	for (size_t i = 0; i < view->ports.count; i++)
+		if (view->ports.items[i].state == PORT_CLOSED)
+			return false;
+	return true;
+}
+
+struct seed_list {
+	struct port_seeds *seeds;
+	bool failed;
+};
+
+static void seed_add(void *arg, const struct port_socket *socket)
+{
+	struct seed_list *list = arg;
+	struct gate_seed *seed = array_append(&list->seeds->seeds);
+
+	if (!seed) {
+		list->failed = true;
+		return;
+	}
+	*seed = (struct gate_seed){
+		.protocol = socket->protocol,
+		.direction = socket->inbound ? BH_FLOW_IN : BH_FLOW_OUT,
+		.own = socket->own,
+		.remote = socket->remote,
+		.own_port = socket->own_port,
+		.remote_port = socket->remote_port,
+	};
+}
+
+/* The flows that containers have open at the moment when Bulkhead first polices this host: they are kept, if the policy
+ * allows them. */
+static void seeds_collect(struct daemon *daemon)
+{
+	const struct port_view *view = port_watch_view(daemon->watch);
+	struct error error = {0};
+
+	for (size_t i = 0; i < view->ports.count; i++) {
+		const struct port *port = &view->ports.items[i];
+		struct seed_list list = {0};
+
+		if (port->state != PORT_IDENTIFIED || !port->existed_at_start)
+			continue;
+		list.seeds = array_append(&daemon->seeds);
+		if (!list.seeds)
+			return;
+		list.seeds->key = port->key;
+		if (port_sockets(daemon->watch, port, seed_add, &list, &error) < 0 || list.failed)
+			log_warning("port %s: its open connections can't be seen and may have to be made anew: %s",
+				    port->name, error.text);
+	}
+}
+
+static int gates_open(struct daemon *daemon, struct error *error)
+{
+	const struct gate_callbacks callbacks = {.on_event = on_gate_event, .on_drift = on_gate_drift, .arg = daemon};
+	int r = gate_open(&daemon->options->gate, &daemon->gate, error);
+
+	if (r == 0)
+		r = gate_watch(daemon->gate, daemon->loop, &callbacks, error);
+	return r;
+}
+
+/* The first look round is over: from now on the kernel follows what is known. */
+static void settle(struct daemon *daemon)
+{
+	struct error error = {0};
+
+	if (daemon->settled)
+		return;
+	loop_set_timer(daemon->settle_timer, -1, 0);
+	if (!daemon->gate) {
+		/* The first time on this host: what is open must be seen before the door closes. */
+		seeds_collect(daemon);
+		if (gates_open(daemon, &error) < 0) {
+			log_error("%s", error.text);
+			loop_quit(daemon->loop, EXIT_FAILURE);
+			return;
+		}
+	}
+	daemon->settled = true;
+	if (daemon_reconcile(daemon) == 0 && daemon->table)
+		log_info("policing %zu ports, generation %u", daemon->gate_port_count, daemon->generation);
+}
+
+static void on_settle_timer(struct loop *loop, void *arg)
+{
+	(void)loop;
+	settle(arg);
+}
+
+static void on_ports_change(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	if (daemon->settled)
+		daemon_reconcile_soon(daemon);
+	else if (all_known(port_watch_view(daemon->watch)))
+		settle(daemon);
+}
+
+static void on_files_change(void *arg)
+{
+	log_info("the policy's files have changed");
+	daemon_reload(arg, NULL);
+}
+
+static void on_reconcile_timer(struct loop *loop, void *arg)
+{
+	(void)loop;
+	daemon_reconcile(arg);
+}
+
+static void on_check_timer(struct loop *loop, void *arg)
+{
+	(void)loop;
+	check_gates(arg);
+}
+
+static void on_hangup(struct loop *loop, int signal_number, void *arg)
+{
+	(void)loop;
+	(void)signal_number;
+	daemon_reload(arg, NULL);
+}
+
+static void on_stop(struct loop *loop, int signal_number, void *arg)
+{
+	(void)arg;
+	log_info("stopping on signal %d; what is in force stays in force", signal_number);
+	loop_quit(loop, EXIT_SUCCESS);
+}
+
+static bool manages(void *arg, const char *interface)
+{
+	const struct daemon *daemon = arg;
+
+	return !daemon->policy || settings_manages(&daemon->policy->settings, interface);
+}
+
+/* ---- Start and stop ---- */
+
+static int loop_start(struct daemon *daemon)
+{
+	int r = loop_new(&daemon->loop);
+
+	if (r == 0)
+		r = loop_add_timer(daemon->loop, on_settle_timer, daemon, &daemon->settle_timer);
+	if (r == 0)
+		r = loop_add_timer(daemon->loop, on_reconcile_timer, daemon, &daemon->reconcile_timer);
+	if (r == 0)
+		r = loop_add_timer(daemon->loop, on_reconcile_timer, daemon, &daemon->retry_timer);
+	if (r == 0)
+		r = loop_add_timer(daemon->loop, on_check_timer, daemon, &daemon->check_timer);
+	if (r == 0)
+		r = loop_add_signal(daemon->loop, SIGHUP, on_hangup, daemon);
+	if (r == 0)
+		r = loop_add_signal(daemon->loop, SIGTERM, on_stop, daemon);
+	if (r == 0)
+		r = loop_add_signal(daemon->loop, SIGINT, on_stop, daemon);
+	return r;
+}
+
+/* Was this host policed before? Then the gates are taken over at once; else they wait until the world is known. */
+static bool was_policed(const struct daemon *daemon)
+{
+	return access(daemon->options->gate.pin_dir, F_OK) == 0;
+}
+
+static int daemon_start(struct daemon *daemon, struct error *error)
+{
+	struct port_options port = daemon->options->port;
+	json_t *report = NULL;
+	int r;
+
+	r = daemon_lock(daemon->options->run_dir, &daemon->lock_fd, error);
+	if (r == 0)
+		r = file_make_directories(daemon->options->state_dir, 0700, error);
+	if (r == 0)
+		r = daemon_registry_load(daemon, error);
+	if (r == 0 && (r = loop_start(daemon)) < 0)
+		error_set(error, r, "the event loop: %s", strerror(-r));
+	if (r == 0 && (r = event_store_new(&daemon->events)) < 0)
+		error_set(error, r, "out of memory");
+	if (r == 0)
+		r = policy_files_new(daemon->loop, on_files_change, daemon, &daemon->files, error);
+	if (r < 0)
+		return r;
+	port.manages = manages;
+	port.manages_arg = daemon;
+	r = port_watch_new(daemon->loop, &port, on_ports_change, daemon, &daemon->watch, error);
+	if (r < 0)
+		return r;
+	r = daemon_reload(daemon, &report);
+	if (r < 0 && !was_policed(daemon))
+		error_set(error, r,
+			  "nothing is policed yet, and the policy can't be put in force: the host is left as it is");
+	else
+		r = was_policed(daemon) ? gates_open(daemon, error) : 0;
+	json_decref(report);
+	if (r == 0)
+		r = control_new(daemon, &daemon->control, error);
+	if (r == 0) {
+		loop_set_timer(daemon->settle_timer, SETTLE_MAX_MS, 0);
+		loop_set_timer(daemon->check_timer, CHECK_PERIOD_MS, CHECK_PERIOD_MS);
+	}
+	return r;
+}
+
+static void daemon_stop(struct daemon *daemon)
+{
+	control_free(daemon->control);
+	port_watch_free(daemon->watch);
+	gate_close(daemon->gate);
+	policy_files_free(daemon->files);
+	event_store_free(daemon->events);
+	registry_free(daemon->registry);
+	policy_free(daemon->policy);
+	json_decref(daemon->policy_error);
+	world_free(&daemon->world);
+	table_free(daemon->table);
+	for (size_t i = 0; i < GENERATIONS_KEPT; i++)
+		table_free(daemon->older[i]);
+	free(daemon->gate_ports);
+	for (size_t i = 0; i < daemon->seeds.count; i++)
+		array_free(&daemon->seeds.items[i].seeds);
+	array_free(&daemon->seeds);
+	free(daemon->registry_saved);
+	loop_free(daemon->loop);
+	if (daemon->lock_fd >= 0)
+		close(daemon->lock_fd);
+}
+
+int daemon_run(const struct daemon_options *options)
+{
+	struct daemon daemon = {.options = options, .lock_fd = -1, .started = (int64_t)time(NULL)};
+	struct error error = {0};
+	int r;
+
+	r = daemon_start(&daemon, &error);
+	if (r < 0) {
+		log_error("%s", error.text);
+		daemon_stop(&daemon);
+		return EXIT_FAILURE;
+	}
+	log_info("bulkheadd %s ready, control socket %s", BULKHEAD_VERSION, options->socket);
+	r = loop_run(daemon.loop);
+	daemon_stop(&daemon);
+	return r < 0 ? EXIT_FAILURE : r;
+}

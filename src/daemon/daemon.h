@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* bulkheadd: one event loop that keeps the kernel equal to policy × world. */
+#ifndef BULKHEAD_DAEMON_DAEMON_H
+#define BULKHEAD_DAEMON_DAEMON_H
+
+#include "base/loop.h"
+#include "flow/event.h"
+#include "gate/gate.h"
+#include "policy/load.h"
+#include "policy/world.h"
+#include "port/port.h"
+#include "table/table.h"
+
+#define DEFAULT_POLICY_DIR "/etc/bulkhead/policy"
+#define DEFAULT_SOCKET	   "/run/bulkhead/control.sock"
+#define DEFAULT_STATE_DIR  "/var/lib/bulkhead"
+#define DEFAULT_PIN_DIR	   "/sys/fs/bpf/bulkhead"
+#define DEFAULT_RUN_DIR	   "/run/bulkhead"
+
+struct daemon_options {
+	const char *const *policy_paths;
+	size_t policy_path_count;
+	const char *socket, *state_dir, *run_dir;
+	const char *group; /* whose members may use the socket beside root; NULL: nobody */
+	struct gate_options gate;
+	struct port_options port;
+};
+
+/* The names of a generation, for events that come late. Generations are few and old ones go. */
+#define GENERATIONS_KEPT 4u
+
+/* Flows that were open when Bulkhead first saw a port; handed to the gate when the port is opened. */
+struct port_seeds {
+	uint64_t key; /* of the port */
+	struct {
+		ARRAY_OF(struct gate_seed);
+	} seeds;
+};
+
+struct repair_note {
+	uint64_t count;
+	int64_t last; /* seconds since the epoch; 0: never */
+	char what[160], who[80];
+};
+
+struct control;
+struct policy_files;
+
+struct daemon {
+	const struct daemon_options *options;
+	struct loop *loop;
+	struct gate *gate;
+	struct port_watch *watch;
+	struct registry *registry;
+	struct control *control;
+	struct policy_files *files;
+	struct event_store *events;
+	int lock_fd;
+	int64_t started; /* seconds since the epoch */
+
+	struct policy *policy; /* in force, or about to be; NULL until one was good */
+	int64_t policy_since;  /* seconds since the epoch */
+	json_t *policy_error;  /* docs/json.md, status.policy_error; NULL when the files are what is in force */
+	int64_t policy_error_since;
+
+	struct world world;		       /* of the last reconcile */
+	struct table *table;		       /* in force; NULL until the first commit */
+	uint32_t generation;		       /* of `table` */
+	struct table *older[GENERATIONS_KEPT]; /* newest first */
+	struct gate_port
+		*gate_ports; /* as last applied, with their results; one for each of world.ports that is policed */
+	size_t gate_port_count;
+	struct {
+		ARRAY_OF(struct port_seeds);
+	} seeds;
+	char *registry_saved; /* text of the registry as last written */
+
+	struct loop_source *settle_timer, *reconcile_timer, *retry_timer, *check_timer;
+	bool settled; /* the watcher had its time to find out what is there: from now on what it does not know is closed
+		       */
+	char apply_problem[512]; /* why the last apply failed; "" */
+	unsigned int retry_ms;
+	struct repair_note repairs;
+};
+
+int daemon_run(const struct daemon_options *options); /* exit code */
+
+/* ---- reconcile.c ---- */
+/* Loads the policy and, when it is good, puts it in force. The policy in force is unchanged on failure. `ret_report`
+ * (may be NULL) gets a new object for `reload` (docs/json.md). 0, -EINVAL: it has errors (the report says them). */
+int daemon_reload(struct daemon *daemon, json_t **ret_report);
+/* Makes the kernel equal to policy × world now. 0, or -errno with the problem kept for `status` and a retry under way.
+ */
+int daemon_reconcile(struct daemon *daemon);
+/* Soon, from the loop: any number of calls before it are one. */
+void daemon_reconcile_soon(struct daemon *daemon);
+
+/* ---- world.c ---- */
+/* The watcher's view as the policy sees it. `ret_index` (as many as view->ports, the caller frees) gets for each port
+ * its place in world.ports or UINT32_MAX. The world owns copies. */
+int daemon_world_build(const struct port_view *view, struct world *ret_world, uint32_t **ret_index);
+
+/* ---- state.c ---- */
+int daemon_lock(const char *run_dir, int *ret_fd, struct error *error); /* -EBUSY: another daemon polices this host */
+int daemon_registry_load(struct daemon *daemon, struct error *error);
+int daemon_registry_save(struct daemon *daemon, struct error *error); /* only when it changed */
+
+/* ---- files.c: watches the policy's files ---- */
+int policy_files_new(struct loop *loop, void (*on_change)(void *arg), void *arg, struct policy_files **ret_files,
+		     struct error *error);
+void policy_files_free(struct policy_files *files);
+/* The files and directories to watch from now on; those that can't be watched are passed over. */
+int policy_files_set(struct policy_files *files, char *const *paths, size_t count);
+
+/* ---- names.c ---- */
+void daemon_names(struct daemon *daemon, struct event_names *ret_names);
+const struct gate_port *daemon_gate_port(const struct daemon *daemon, uint32_t ifindex);
+int64_t daemon_boot_to_epoch(void); /* ns to add to CLOCK_BOOTTIME */
+
+/* ---- control.c ---- */
+int control_new(struct daemon *daemon, struct control **ret_control, struct error *error);
+void control_free(struct control *control);
+void control_publish(struct control *control, const json_t *event); /* to those who follow */
+
+#endif

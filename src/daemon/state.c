@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What outlives the daemon besides the kernel's state: the numbers' meanings, and the lock that keeps a second one out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "daemon/daemon.h"
+
+#define REGISTRY_FILE	  "registry.json"
+#define REGISTRY_SIZE_MAX (64u << 20)
+
+/* One daemon a network namespace: the lock's name holds the namespace's inode, so that 'hosts' made of namespaces can
+ * run side by side. */
+int daemon_lock(const char *run_dir, int *ret_fd, struct error *error)
+{
+	AUTO_CLOSE int fd = -1;
+	char path[512], pid[32];
+	ssize_t length;
+	struct stat st;
+	int r;
+
+	r = file_make_directories(run_dir, 0755, error);
+	if (r < 0)
+		return r;
+	if (stat("/proc/self/ns/net", &st) < 0)
+		return error_set(error, -errno, "/proc/self/ns/net: %s", strerror(errno));
+	snprintf(path, sizeof(path), "%s/netns-%llu.lock", run_dir, (unsigned long long)st.st_ino);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return error_set(error, -errno, "%s: %s", path, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		length = pread(fd, pid, sizeof(pid) - 1, 0);
+		pid[length > 0 ? length : 0] = '\0';
+		return error_set(error, -EBUSY, "another bulkheadd (pid %.10s) polices this host already (%s)", pid,
+				 path);
+	}
+	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d", (int)getpid()) < 0)
+		return error_set(error, -EIO, "%s: can't be written", path);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static void registry_path(const struct daemon *daemon, char *buffer, size_t size)
+{
+	snprintf(buffer, size, "%s/%s", daemon->options->state_dir, REGISTRY_FILE);
+}
+
+int daemon_registry_load(struct daemon *daemon, struct error *error)
+{
+	AUTO_FREE char *data = NULL;
+	char path[512];
+	json_error_t json_error;
+	json_t *json;
+	size_t size;
+	int r;
+
+	registry_path(daemon, path, sizeof(path));
+	r = file_read(path, REGISTRY_SIZE_MAX, &data, &size, error);
+	if (r == -ENOENT)
+		return registry_new(&daemon->registry);
+	if (r < 0)
+		return r;
+	json = json_loadb(data, size, JSON_REJECT_DUPLICATES, &json_error);
+	if (!json)
+		return error_set(error, -EINVAL, "%s:%d: %s", path, json_error.line, json_error.text);
+	r = registry_load(json, &daemon->registry, error);
+	json_decref(json);
+	if (r < 0)
+		return error_wrap(error, r, "%s", path);
+	daemon->registry_saved = TAKE(data);
+	return 0;
+}
+
+int daemon_registry_save(struct daemon *daemon, struct error *error)
+{
+	AUTO_FREE char *text = NULL;
+	json_t *json = registry_save(daemon->registry);
+	char path[512];
+	int r;
+
+	if (!json)
+		return error_set(error, -ENOMEM, "out of memory");
+	text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(json);
+	if (!text)
+		return error_set(error, -ENOMEM, "out of memory");
+	if (daemon->registry_saved && strcmp(text, daemon->registry_saved) == 0)
+		return 0;
+	registry_path(daemon, path, sizeof(path));
+	r = file_write(path, text, strlen(text), error);
+	if (r < 0)
+		return r;
+	free(daemon->registry_saved);
+	daemon->registry_saved = TAKE(text);
+	return 0;
+}

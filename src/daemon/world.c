@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From the watcher's view of the host to the policy's world. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "daemon/daemon.h"
+
+static int copy_text(char **ret_copy, const char *text)
+{
+	if (!text)
+		return 0;
+	*ret_copy = strdup(text);
+	return *ret_copy ? 0 : -ENOMEM;
+}
+
+static int addrs_copy(struct addrs *to, const struct port_addrs *from)
+{
+	if (array_reserve(to, from->count) < 0)
+		return -ENOMEM;
+	if (from->count)
+		memcpy(to->items, from->items, from->count * sizeof(*from->items));
+	to->count = from->count;
+	return 0;
+}
+
+static int container_fill(struct container *container, const struct owner *owner)
+{
+	int r = 0;
+
+	r |= copy_text(&container->name, owner->name);
+	r |= copy_text(&container->runtime, owner->runtime);
+	r |= copy_text(&container->image, owner->image);
+	r |= copy_text(&container->namespace, owner->namespace);
+	r |= copy_text(&container->cgroup, owner->cgroup);
+	r |= copy_text(&container->id, owner->id);
+	for (size_t i = 0; i < owner->labels.count; i++) {
+		struct label *label = array_append(&container->labels);
+
+		if (!label)
+			return -ENOMEM;
+		r |= copy_text(&label->key, owner->labels.items[i].key);
+		r |= copy_text(&label->value, owner->labels.items[i].value);
+	}
+	return r ? -ENOMEM : 0;
+}
+
+/* Ports of one container share it: one runtime and id, or where there is no id, one network namespace. */
+static int container_of(struct world *world, struct map *known, const struct port *port, uint32_t *ret_index)
+{
+	char key[512];
+	struct container *container;
+	size_t length;
+	void *found;
+	int r;
+
+	length = (size_t)snprintf(key, sizeof(key), "%s %s %llx", port->owner.runtime ? port->owner.runtime : "",
+				  port->owner.id ? port->owner.id : "", (unsigned long long)port->cookie);
+	if (length >= sizeof(key))
+		length = sizeof(key) - 1;
+	found = map_get(known, key, length);
+	if (found) {
+		*ret_index = (uint32_t)((uintptr_t)found - 1);
+		return 0;
+	}
+	container = array_append(&world->containers);
+	if (!container)
+		return -ENOMEM;
+	r = container_fill(container, &port->owner);
+	if (r < 0)
+		return r;
+	*ret_index = (uint32_t)world->containers.count - 1;
+	/* The value is the index plus one, since a map holds no NULL. */
+	return map_set(known, key, length, (void *)(uintptr_t)world->containers.count, NULL);
+}
+
+static int port_add(struct world *world, struct map *known, const struct port *port)
+{
+	struct world_port *item = array_append(&world->ports);
+	int r;
+
+	if (!item)
+		return -ENOMEM;
+	item->container = WORLD_NOBODY;
+	item->ifindex = port->ifindex;
+	item->domain = port->bridge_ifindex;
+	item->mac = port->mac;
+	item->unpoliced = port->state == PORT_IGNORED;
+	r = copy_text(&item->interface, port->name);
+	if (r == 0 && port->bridge_ifindex)
+		r = copy_text(&item->bridge, port->bridge);
+	if (r == 0 && port->has_owner)
+		r = copy_text(&item->network, port->owner.network);
+	if (r == 0)
+		r = addrs_copy(&item->addresses, &port->addresses);
+	if (r == 0 && port->has_owner)
+		r = container_of(world, known, port, &item->container);
+	return r;
+}
+
+static int bridges_add(struct world *world, const struct port_view *view)
+{
+	for (size_t i = 0; i < view->bridges.count; i++) {
+		const struct host_bridge *bridge = &view->bridges.items[i];
+		struct world_bridge *item;
+
+		if (!bridge->managed)
+			continue;
+		item = array_append(&world->bridges);
+		if (!item)
+			return -ENOMEM;
+		item->domain = bridge->ifindex;
+		item->name = strdup(bridge->name);
+		if (!item->name || array_reserve(&item->subnets, bridge->subnets.count) < 0)
+			return -ENOMEM;
+		for (size_t j = 0; j < bridge->subnets.count; j++)
+			item->subnets.items[item->subnets.count++] = bridge->subnets.items[j];
+	}
+	return 0;
+}
+
+static bool belongs_to_world(const struct port *port)
+{
+	switch (port->state) {
+	case PORT_IDENTIFIED:
+	case PORT_IGNORED:
+		return true;
+	case PORT_CLOSED:
+	case PORT_WAITING:
+	case PORT_CONFLICT: /* whose its addresses are is in doubt: they are nobody's */
+	case PORT_STATE_MAX:
+		break;
+	}
+	return false;
+}
+
+int daemon_world_build(const struct port_view *view, struct world *ret_world, uint32_t **ret_index)
+{
+	uint32_t *index = calloc(view->ports.count ? view->ports.count : 1, sizeof(*index));
+	struct map *known = map_new();
+	struct world world = {0};
+	int r = index && known ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < view->ports.count; i++) {
+		index[i] = UINT32_MAX;
+		if (!belongs_to_world(&view->ports.items[i]))
+			continue;
+		r = port_add(&world, known, &view->ports.items[i]);
+		index[i] = (uint32_t)world.ports.count - 1;
+	}
+	if (r == 0)
+		r = addrs_copy(&world.host_addresses, &view->host_addresses);
+	if (r == 0)
+		r = bridges_add(&world, view);
+	map_free(known, NULL);
+	if (r < 0) {
+		world_free(&world);
+		free(index);
+		return r;
+	}
+	*ret_world = world;
+	*ret_index = index;
+	return 0;
+}
