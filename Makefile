@@ -208,7 +208,7 @@ $(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(SUPPORT_OBJECTS
 $(BUILD)/fuzz/obj/%.o: %.c Makefile
 	$(call say,FUZZCC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(CPPFLAGS) $(CSTD) $(FUZZ_FLAGS) $(WARNINGS) -Wno-missing-prototypes -fsanitize=fuzzer-no-link \
+	$(Q)$(CLANG) $(CPPFLAGS) $(CSTD) $(FUZZ_FLAGS) $(WARNINGS) -Wno-format-nonliteral -fsanitize=fuzzer-no-link \
 		-MMD -MP -c -o $@ $<
 $(call fuzz_object,$(wildcard src/gate/*.c)): | $(SKELETONS)
 $(BUILD)/fuzz/libbulkhead.a: $(call fuzz_object,$(SOURCES))
