@@ -132,5 +132,6 @@ void load_rules(struct loader *loader, const struct node *rules);
 
 /* check.c: what only shows when everything is there. Errors and warnings. */
 void policy_check(struct loader *loader);
+void check_covered(struct loader *loader); /* check_covered.c */
 
 #endif
