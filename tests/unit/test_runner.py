@@ -68,8 +68,8 @@ def check_case(script, last, code, word):
 def check_steps():
     with tempfile.TemporaryDirectory() as directory:
         top = make_tree(directory, "echo 1..1; echo ok 1 - a")
-        code, output = run(top, "--step", "good=true", "--step", "bad=echo words $BUILD; false", "golden")
-        good = code == 1 and output.splitlines()[-1] == "2 passed, 1 failed, 0 skipped" and "| words \n" in output
+        code, output = run(top, "--step", "good=true", "--step", "bad=echo \"words ($BUILD)\"; false", "golden")
+        good = code == 1 and output.splitlines()[-1] == "2 passed, 1 failed, 0 skipped" and "| words ()" in output
         return good and (top / "build/test-logs/slowest-suites.txt").exists(), output
 
 
