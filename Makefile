@@ -113,20 +113,20 @@ LIBRARY   := $(BUILD)/libbulkhead.a
 BPF       := $(wildcard tc-bpf/*.bpf.c tests/bpf/*.bpf.c)
 SKELETONS := $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(BPF)))
 
-# tests/*/test_*.c are programs; other C files beside them are linked into each of that directory's programs, and
-# tests/support/*.c into all tests and tools.
+# Programs are tests/{unit,bpf}/test_*.c, tests/bpf/bench*.c, tests/tools/*.c and tests/fuzz/fuzz_*.c. The other C files
+# there, and tests/lib/*.c, go to an archive that each of them is linked with.
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-BPF_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c))
+BPF_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c tests/bpf/bench*.c))
 TOOLS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
-UNIT_PARTS := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
-BPF_PARTS  := $(filter-out tests/bpf/test_% %.bpf.c,$(wildcard tests/bpf/*.c))
-SUPPORT    := $(wildcard tests/support/*.c)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+HELPERS    := $(filter-out tests/unit/test_% tests/bpf/test_% tests/bpf/bench% %.bpf.c,\
+	      $(wildcard tests/lib/*.c tests/unit/*.c tests/bpf/*.c))
+TESTLIB    := $(if $(HELPERS),$(BUILD)/libtest.a)
 
 object = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$(1)))
 fuzz_object = $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(1))
 
-TEST_SOURCES := $(filter-out %.bpf.c,$(wildcard tests/unit/*.c tests/bpf/*.c tests/tools/*.c tests/support/*.c))
+TEST_SOURCES := $(filter-out %.bpf.c,$(wildcard tests/unit/*.c tests/bpf/*.c tests/tools/*.c tests/lib/*.c))
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
 C_SOURCES    := $(SOURCES) $(MAINS) $(TEST_SOURCES) $(FUZZ_SOURCES)
 OBJECTS      := $(call object,$(SOURCES) $(MAINS) $(TEST_SOURCES))
@@ -164,7 +164,7 @@ $(BUILD)/obj/%.o: src/%.c Makefile
 	$(compile)
 
 # Only for the first build: after it the .d files know who includes a skeleton.
-$(call object,$(wildcard src/gate/*.c tests/bpf/*.c)): | $(SKELETONS)
+$(call object,$(wildcard src/gate/*.c) $(TEST_SOURCES)): | $(SKELETONS)
 
 define compile-bpf
 	@$(call need,$(CLANG),clang)
@@ -189,20 +189,14 @@ $(BUILD)/gen/%.skel.h: $(BUILD)/gen/%.bpf.o
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
-SUPPORT_OBJECTS := $(call object,$(SUPPORT))
+$(BUILD)/libtest.a: $(call object,$(HELPERS))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_PARTS)) $(SUPPORT_OBJECTS) $(LIBRARY)
+$(UNIT_TESTS) $(BPF_TESTS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(LIBRARY)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
-$(BPF_TESTS): $(BUILD)/tests/bpf/%: $(BUILD)/obj/tests/bpf/%.o $(call object,$(BPF_PARTS)) $(SUPPORT_OBJECTS) $(LIBRARY)
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
-$(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(SUPPORT_OBJECTS) $(LIBRARY)
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lcmocka $(LDLIBS)
 
 # The library once more, by clang, so that the fuzzer sees which branches of it an input reaches.
 $(BUILD)/fuzz/obj/%.o: %.c Makefile
@@ -222,7 +216,7 @@ $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libb
 RUN := tests/run --build $(BUILD)
 
 test: build-tests ## all tests (the kernel's and the end-to-end ones need root)
-	$(Q)$(RUN) unit golden scenarios bpf e2e
+	$(Q)$(RUN) unit golden bpf e2e
 test-unit: build-tests ## unit tests; no privileges
 	$(Q)$(RUN) unit
 test-bpf: build-tests ## the eBPF programs by BPF_PROG_TEST_RUN; root
@@ -230,7 +224,7 @@ test-bpf: build-tests ## the eBPF programs by BPF_PROG_TEST_RUN; root
 test-golden: build-tests ## what is printed, against the files in tests/golden
 	$(Q)$(RUN) golden
 test-scenarios: build-tests ## tests/scenarios/*.yaml against every engine; root
-	$(Q)$(RUN) scenarios
+	$(Q)$(RUN) tests/e2e/test_scenarios.py
 test-e2e: build-tests ## real packets in private namespaces; root
 	$(Q)$(RUN) e2e
 test-fuzz: build-fuzz ## each fuzzer over its corpus
@@ -254,7 +248,7 @@ $(BUILD)/tidy/%.ok: %.c .clang-tidy Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CLANG_TIDY) --quiet $< -- $(CPPFLAGS) $(CSTD) 2>$@.log || { cat $@.log >&2; exit 1; }
 	$(Q)$(CC) $(CPPFLAGS) $(CSTD) -MM -MP -MT $@ -MF $@.d $< && touch $@
-$(patsubst %.c,$(BUILD)/tidy/%.ok,$(wildcard src/gate/*.c tests/bpf/*.c)): | $(SKELETONS)
+$(patsubst %.c,$(BUILD)/tidy/%.ok,$(wildcard src/gate/*.c) $(TEST_SOURCES)): | $(SKELETONS)
 
 # ---- installation ---------------------------------------------------------------------------------------------------
 
