@@ -25,8 +25,8 @@ enum bh_class {
 	BH_CLASS_HOST = 1,	 /* the host itself */
 	BH_CLASS_REMOTE = 2,	 /* as a stamp only: from outside, to be classified by source address */
 	BH_CLASS_REFUSED = 3,	 /* as a stamp only: judged and refused */
-	BH_CLASS_UNASSIGNED = 4, /* a port in no zone (an unknown address in a managed bridge's subnet is judged alike, but
-				  * has a class of its own: it is not LOCAL) */
+	BH_CLASS_UNASSIGNED = 4, /* a port in no zone (an unknown address in a managed bridge's subnet is judged alike,
+				  * but has a class of its own: it is not LOCAL) */
 	BH_CLASS_CONFLICTED = 5, /* a port that matches two zones */
 	BH_CLASS_AMBIGUOUS = 6,	 /* an address that containers on several bridges have, seen from elsewhere: refused */
 	BH_IDENTITY_FIRST = 16,	 /* zone + groups */
@@ -50,7 +50,7 @@ enum bh_class_flag {
 		1 << 5, /* an identity that no port has in this generation; flows and queues may still carry it */
 	BH_CLASS_OUTSIDE = 1 << 6, /* neither container, host, zone subnet nor unassigned */
 	BH_CLASS_LOG_DENIED =
-		1 << 7,	       /* the default denial of a flow to (or, if that has no zone, from) it is reported */
+		1 << 7, /* the default denial of a flow to (or, if that has no zone, from) it is reported */
 	/* zone permits, of identities */
 	BH_CLASS_PERMIT_SPOOF = 1 << 16,
 	BH_CLASS_PERMIT_DHCP_SERVER = 1 << 17,
@@ -79,8 +79,8 @@ struct bh_class_info {
 #define BH_SERVICE_ANY		       0u /* the class of services that no rule tells apart, and the fallback */
 /* Pseudo-service, for ARP and ND: may some service be allowed from src to dst? Looked up as any service is, the
  * fallback and the default included: reachable iff that verdict is allow, or is audited. */
-#define BH_SERVICE_REACH	       0xffffu
-#define BH_FOREVER		       0xffffffffffffffffull
+#define BH_SERVICE_REACH 0xffffu
+#define BH_FOREVER	 0xffffffffffffffffull
 
 enum bh_cell_flag {
 	BH_CELL_BASE_ALLOW = 1 << 0,  /* steps 3 to 5 allow; otherwise base_decision denies */
@@ -218,13 +218,14 @@ struct bh_flow {
 	__u32 opener;	   /* class of who opened it, as judged: stamp or class of its address */
 	__u32 other;	   /* class of the other end, as judged */
 	__u32 fin_seq[2]; /* last sequence numbers worth knowing, for RST checks: [0] opener's next, [1] other's next */
-	__u32 acked[2];	  /* up to where that end's data is acknowledged; both 0: not known (a seeded flow) */
+	__u32 acked[2];	  /* up to where that end's data is acknowledged. fin_seq[i] and acked[i] both 0: end i is not
+			     known yet */
 	__u16 window[2];  /* last advertised windows, unscaled */
 	__u8 direction;	  /* enum bh_flow_direction */
 	__u8 tcp_state;	  /* enum bh_tcp_state */
 	__u8 flags;	  /* enum bh_flow_flag */
 	__u8 window_scale[2]; /* 0xff: unknown */
-	__u8 pad[3];
+	__u8 pad[7];
 };
 #define BH_FLOWS_PER_PORT_DEFAULT 16384u /* of which a quarter may be half-open */
 #define BH_FRAGMENTS_PER_PORT	  64u	 /* power of two; datagrams being put together */

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The tc gate: judges every packet at a container's port, both ways. One pair of programs for all ports.
+ *
+ *   port by ifindex → parse → is it itself? → known flow? → classify → verdict → account, report → stamp
+ *
+ * Passing is TC_ACT_UNSPEC, so that other programs at the port still have their say; TC_ACT_OK would end the chain. */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include "flow.h"
+#include "parse.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* After ARP and before any look-up by flow. */
+static __always_inline int gate_judge(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port)
+{
+	struct bh_flow *flow;
+	int reason;
+
+	reason = parse_packet(skb, packet, port);
+	if (unlikely(packet->flags & PACKET_TAGGED) && !port_permits(packet, BH_CLASS_PERMIT_VLAN))
+		return BH_DROP_VLAN; /* whatever is in it */
+	if (unlikely(reason))
+		return reason;
+	reason = guard_mac(packet);
+	if (unlikely(reason))
+		return reason;
+	if (packet->direction == BH_EVENT_TO_PORT) {
+		reason = guard_stamp(packet);
+		if (unlikely(reason))
+			return reason;
+	}
+	if (unlikely(packet->ethertype == ETH_P_ARP))
+		return BH_DROP_ARP_TARGET;
+	if (unlikely(packet->flags & PACKET_LATER))
+		return BH_DROP_FRAGMENT;
+	if (unlikely(packet->flags & PACKET_ICMP_ERROR))
+		return BH_DROP_ICMP_UNRELATED;
+	flow = flow_find(packet, port);
+	if (likely(flow)) {
+		if (likely(flow_plain(flow, packet, bpf_ktime_get_boot_ns()))) {
+			packet->decision = flow->decision;
+			return BH_ALLOW_FLOW;
+		}
+		reason = flow_continue(skb, packet, port, flow);
+		if (reason)
+			return reason;
+	}
+	return flow_new(skb, packet, port);
+}
+
+/* Reports what is to be reported of a packet that is not just one more of an open flow. */
+static __always_inline void gate_report(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port,
+					__u32 reason, bool passes)
+{
+	__u32 verdict = passes ? BH_EVENT_ALLOW : BH_EVENT_DENY;
+	bool wanted = packet->flags & PACKET_LOG;
+
+	if (passes && packet->flags & PACKET_AUDITED) {
+		verdict = BH_EVENT_WOULD_DENY;
+		wanted = true;
+	}
+	if (reason >= BH_DROP_CLOSED)
+		wanted = !(packet->flags & PACKET_SILENT);
+	if (wanted)
+		event_report(skb, packet, port, verdict << 8 | reason);
+	if (packet->staged)
+		event_report(skb, packet, port, BH_EVENT_STAGED << 8);
+}
+
+static __always_inline int gate(struct __sk_buff *skb, const __u32 direction)
+{
+	struct packet packet = {};
+	__u32 ifindex = skb->ifindex, zero = 0;
+	struct bh_config *settings;
+	struct bh_port *port;
+	__u64 active;
+	bool passes;
+	int reason;
+
+	packet.direction = direction;
+	packet.length = skb->len;
+	packet.ifindex = ifindex;
+	settings = bpf_map_lookup_elem(&config, &zero);
+	port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (unlikely(!settings || !port)) {
+		reason_count(BH_DROP_CLOSED, packet.length);
+		return TC_ACT_SHOT;
+	}
+	active = READ_ONCE(settings->active);
+	packet.slot = active & 1;
+	packet.generation = active >> 1;
+	packet.identity = port->identity[packet.slot & 1];
+	if (direction == BH_EVENT_TO_PORT)
+		packet.stamp = (skb->mark & settings->stamp_mask) >> (settings->stamp_shift & 31);
+	if (likely(port->flags & BH_PORT_OPEN))
+		reason = gate_judge(skb, &packet, port);
+	else
+		reason = BH_DROP_CLOSED;
+	passes = packet_passes(&packet, reason);
+	port_count(port, direction, passes, packet.length);
+	if (packet.decision)
+		rule_count(packet.decision, packet.length);
+	/* What audit lets pass is no denial. */
+	reason_count(passes && !reason_allows(reason) ? BH_ALLOW_FLOW : reason, packet.length);
+	if (unlikely(!passes || packet.flags & (PACKET_LOG | PACKET_AUDITED) || packet.staged))
+		gate_report(skb, &packet, port, reason, passes);
+	if (!passes)
+		return TC_ACT_SHOT;
+	if (direction == BH_EVENT_FROM_PORT)
+		skb->mark = (skb->mark & ~settings->stamp_mask) |
+			    ((packet.identity << (settings->stamp_shift & 31)) & settings->stamp_mask);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int bulkhead_ingress(struct __sk_buff *skb)
+{
+	return gate(skb, BH_EVENT_FROM_PORT);
+}
+
+SEC("tc")
+int bulkhead_egress(struct __sk_buff *skb)
+{
+	return gate(skb, BH_EVENT_TO_PORT);
+}
