@@ -432,32 +432,56 @@ out:
 	return r;
 }
 
-int world_load(const char *path, struct world *ret_world, struct sources *sources, struct diagnostics *diagnostics,
-	       struct error *error)
+/* Takes `text` over. */
+static int world_load_owned(const char *name, char *text, size_t size, struct world *ret_world, struct sources *sources,
+			    struct diagnostics *diagnostics, struct error *error)
 {
 	uint32_t file = (uint32_t)sources->count;
-	struct source *source;
-	char *text;
-	size_t size;
+	struct source *source = array_append(sources);
 	int r;
 
-	r = file_read(path, POLICY_FILE_SIZE_MAX, &text, &size, error);
-	if (r < 0)
-		return r;
-	source = array_append(sources);
 	if (!source) {
 		free(text);
 		return error_set(error, -ENOMEM, "out of memory");
 	}
 	source->text = text;
 	source->size = size;
-	source->path = strdup(path);
+	source->path = strdup(name);
 	if (!source->path)
 		return error_set(error, -ENOMEM, "out of memory");
 	r = world_parse(sources, file, ret_world, diagnostics);
 	if (r == -ENOMEM)
 		return error_set(error, r, "out of memory");
-	if (r < 0)
-		return error_set(error, r, "the world file '%s' has errors", path);
+	if (r < 0) {
+		char escaped[256];
+
+		return error_set(error, r, "the world file '%s' has errors",
+				 text_escape(escaped, sizeof(escaped), name));
+	}
 	return 0;
+}
+
+int world_load(const char *path, struct world *ret_world, struct sources *sources, struct diagnostics *diagnostics,
+	       struct error *error)
+{
+	char *text;
+	size_t size;
+	int r = file_read(path, POLICY_FILE_SIZE_MAX, &text, &size, error);
+
+	return r < 0 ? r : world_load_owned(path, text, size, ret_world, sources, diagnostics, error);
+}
+
+int world_load_text(const char *name, const char *text, size_t size, struct world *ret_world, struct sources *sources,
+		    struct diagnostics *diagnostics, struct error *error)
+{
+	char *copy;
+
+	if (size > POLICY_FILE_SIZE_MAX)
+		return error_set(error, -EFBIG, "the world file is larger than %u bytes", POLICY_FILE_SIZE_MAX);
+	copy = malloc(size + 1);
+	if (!copy)
+		return error_set(error, -ENOMEM, "out of memory");
+	memcpy(copy, text, size);
+	copy[size] = '\0';
+	return world_load_owned(name, copy, size, ret_world, sources, diagnostics, error);
 }

@@ -52,6 +52,9 @@ void world_free(struct world *world); /* what it holds, not the struct itself; z
 #define WORLD_CONTAINERS_MAX 100000u
 int world_load(const char *path, struct world *ret_world, struct sources *sources, struct diagnostics *diagnostics,
 	       struct error *error);
+/* The same for a world file in memory; `name` is shown as its path. */
+int world_load_text(const char *name, const char *text, size_t size, struct world *ret_world, struct sources *sources,
+		    struct diagnostics *diagnostics, struct error *error);
 void world_mark_unpoliced(struct world *world, const struct settings *settings);
 /* managed/ignore globs on a host-side name: true when the port is to be policed. */
 bool settings_manages(const struct settings *settings, const char *interface);

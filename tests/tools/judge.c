@@ -13,11 +13,12 @@
 #include "base/file.h"
 #include "policy/load.h"
 #include "policy/naive.h"
-#include "table/explain.h"
+#include "table/matrix.h"
 
 struct options {
 	const char *policy, *world, *engine, *batch;
 	int64_t now;
+	bool matrix;
 };
 
 struct loaded {
@@ -39,9 +40,13 @@ static int64_t clock_now(void)
 static int options_parse(int argc, char **argv, struct options *options)
 {
 	static const struct option longs[] = {
-		{"policy", required_argument, NULL, 'p'}, {"world", required_argument, NULL, 'w'},
-		{"engine", required_argument, NULL, 'e'}, {"now", required_argument, NULL, 'n'},
-		{"batch", required_argument, NULL, 'b'},  {0},
+		{"policy", required_argument, NULL, 'p'},
+		{"world", required_argument, NULL, 'w'},
+		{"engine", required_argument, NULL, 'e'},
+		{"now", required_argument, NULL, 'n'},
+		{"batch", required_argument, NULL, 'b'},
+		{"matrix", no_argument, NULL, 'm'},
+		{0},
 	};
 	int option;
 
@@ -55,10 +60,12 @@ static int options_parse(int argc, char **argv, struct options *options)
 			options->engine = optarg;
 		else if (option == 'b')
 			options->batch = optarg;
+		else if (option == 'm')
+			options->matrix = true;
 		else if (option != 'n' || time_parse(optarg, &options->now) < 0)
 			return -EINVAL;
 	}
-	if (!options->policy || !options->world || (!options->batch && argc - optind != 3))
+	if (!options->policy || !options->world || (!options->batch && !options->matrix && argc - optind != 3))
 		return -EINVAL;
 	return 0;
 }
@@ -148,6 +155,19 @@ static int question_run(char **words, int64_t now, struct explain *explain)
 	return 0;
 }
 
+static int matrix_run(int64_t now, struct explain *explain)
+{
+	struct error error = {0};
+	json_t *matrix;
+
+	if (matrix_json(explain, now, &matrix, &error) < 0) {
+		fprintf(stderr, "judge: %s\n", error.text);
+		return 1;
+	}
+	answer_print(matrix);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -157,13 +177,15 @@ int main(int argc, char **argv)
 
 	if (options_parse(argc, argv, &options) < 0) {
 		fprintf(stderr, "usage: judge --policy PATH --world FILE [--engine naive|table] [--now TIME] "
-				"(FROM TO SERVICE | --batch FILE)\n");
+				"(FROM TO SERVICE | --batch FILE | --matrix)\n");
 		return 1;
 	}
 	if (policy_and_world_load(&options, &loaded, &error) < 0 || engine_start(&options, &loaded, &error) < 0)
 		fprintf(stderr, "judge: %s\n", error.text);
 	else if (options.batch)
 		exit_code = batch_run(&options, loaded.explain);
+	else if (options.matrix)
+		exit_code = matrix_run(options.now, loaded.explain);
 	else
 		exit_code = question_run(argv + optind, options.now, loaded.explain);
 	loaded_free(&loaded);
