@@ -42,7 +42,7 @@ struct frame {
 	struct node *last;
 	struct anchor *anchor;
 	size_t weight_before;
-	unsigned int height; /* of the highest child */
+	unsigned int height; /* of the highest child; 1 without children */
 	size_t children;
 	bool flow; /* written with brackets */
 	size_t start_byte;
@@ -294,7 +294,7 @@ static int open_collection(struct builder *builder, const yaml_event_t *event)
 {
 	bool list = event->type == YAML_SEQUENCE_START_EVENT;
 	struct place place = mark_place(builder, &event->start_mark);
-	struct frame frame = {.start_byte = builder->cursor.byte, .weight_before = builder->weight};
+	struct frame frame = {.start_byte = builder->cursor.byte, .weight_before = builder->weight, .height = 1};
 	int r;
 
 	if (builder->depth >= builder->max_depth)
@@ -382,6 +382,8 @@ static int close_collection(struct builder *builder, const yaml_event_t *event)
 	struct node *node = frame->node;
 	int r = 0;
 
+	if (!node)
+		return -EINVAL;
 	if (frame->flow) {
 		mark_place(builder, &event->end_mark);
 		node->place.width = line_width(&builder->cursor, frame->start_byte, builder->cursor.byte);
@@ -498,6 +500,7 @@ static struct place offset_place(const char *text, size_t offset, uint32_t file)
 /* What libyaml says, in its own words; they are static and plain. */
 static int report_parser(struct builder *builder, const yaml_parser_t *parser)
 {
+	const char *problem = parser->problem;
 	struct place place;
 
 	if (parser->error == YAML_MEMORY_ERROR)
@@ -511,7 +514,9 @@ static int report_parser(struct builder *builder, const yaml_parser_t *parser)
 		return -EINVAL;
 	}
 	place = mark_place(builder, &parser->problem_mark);
-	diagnostic_add(builder->diagnostics, SEVERITY_ERROR, &place, "malformed YAML: %s", parser->problem);
+	if (builder->cursor.byte < builder->cursor.size && builder->cursor.text[builder->cursor.byte] == '\t')
+		problem = "a tab can't stand here: YAML is indented by spaces";
+	diagnostic_add(builder->diagnostics, SEVERITY_ERROR, &place, "malformed YAML: %s", problem);
 	if (parser->context && parser->context_mark.index != parser->problem_mark.index) {
 		place = mark_place(builder, &parser->context_mark);
 		diagnostic_add(builder->diagnostics, SEVERITY_NOTE, &place, "%s that begins here", parser->context);

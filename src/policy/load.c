@@ -79,7 +79,7 @@ void loader_unsupported(struct loader *loader, const struct node *key)
 
 /* ---- documents ---- */
 
-static const struct node *find_value(const struct node *mapping, const char *name)
+static const struct node *find_key(const struct node *mapping, const char *name)
 {
 	for (const struct node *key = mapping->first; key; key = node_next_key(key))
 		if (!strcmp(key->text, name))
@@ -91,7 +91,8 @@ static const struct node *find_value(const struct node *mapping, const char *nam
 static void add_native(struct loader *loader, const struct node *root)
 {
 	struct native native = {0};
-	const struct node *foreign = root->kind == NODE_MAPPING ? find_value(root, "apiVersion") : NULL;
+	const struct node *foreign = root->kind == NODE_MAPPING ? find_key(root, "apiVersion") : NULL;
+	const struct node *version;
 	struct native *slot;
 
 	if (foreign) {
@@ -100,15 +101,17 @@ static void add_native(struct loader *loader, const struct node *root)
 		loader->incomplete = true;
 		return;
 	}
+	if (root->kind == NODE_MAPPING) {
+		version = find_key(root, "version");
+		if (!node_version(root, version ? version->next : NULL, loader->diagnostics) && version) {
+			loader->incomplete = true; /* who knows what it says */
+			return;
+		}
+	}
 	node_fields(root, "the document", section_names, SECTION_MAX, native.sections, native.keys,
 		    loader->diagnostics);
 	if (root->kind != NODE_MAPPING)
 		return;
-	if (!node_version(root, native.sections[SECTION_VERSION], loader->diagnostics) &&
-	    native.sections[SECTION_VERSION]) {
-		loader->incomplete = true;
-		return;
-	}
 	loader_unsupported(loader, native.keys[SECTION_ASSERT]);
 	slot = array_append(&loader->natives);
 	if (slot)

@@ -21,9 +21,10 @@ static void load_mapping(struct loader *loader, const struct node *key, struct n
 {
 	const struct node *values[KEY_MAX], *keys[KEY_MAX];
 	char where[SHOWN_MAX];
+	bool whole;
 
 	snprintf(where, sizeof(where), "network '%s'", network->name);
-	node_fields(key->next, where, key_names, KEY_MAX, values, keys, loader->diagnostics);
+	whole = node_fields(key->next, where, key_names, KEY_MAX, values, keys, loader->diagnostics);
 	loader_unsupported(loader, keys[KEY_NAMES]);
 	if (values[KEY_CIDRS])
 		load_prefixes(loader, values[KEY_CIDRS], "'cidrs'", &network->cidrs);
@@ -31,7 +32,7 @@ static void load_mapping(struct loader *loader, const struct node *key, struct n
 		load_prefixes(loader, values[KEY_EXCEPT], "'except'", &network->except);
 	if (values[KEY_FILE])
 		load_files(loader, values[KEY_FILE], &network->cidrs);
-	if (key->next->kind == NODE_MAPPING && !values[KEY_CIDRS] && !values[KEY_FILE] && !values[KEY_NAMES])
+	if (whole && !values[KEY_CIDRS] && !values[KEY_FILE] && !values[KEY_NAMES])
 		loader_error(loader, &key->place, "network '%s' has neither 'cidrs' nor 'file'", network->name);
 }
 

@@ -13,11 +13,13 @@ static const char *const key_names[] = {
 };
 _Static_assert(sizeof(key_names) / sizeof(key_names[0]) == KEY_MAX, "a name for each key");
 
+/* `mapping` is the rule, NULL when it has an unknown key: what seems to be missing may be just that. */
 static void load_ends(struct loader *loader, const struct node *mapping, const struct node *node, const char *key,
 		      struct ends *ends)
 {
 	if (!node) {
-		loader_error(loader, &mapping->place, "this rule has no %s", key);
+		if (mapping)
+			loader_error(loader, &mapping->place, "this rule has no %s", key);
 		return;
 	}
 	if (!node_is_words(node, key, loader->diagnostics))
@@ -63,7 +65,8 @@ static void load_what(struct loader *loader, const struct node *mapping, const s
 	const struct node *words = values[KEY_DENY] ? values[KEY_DENY] : values[KEY_ALLOW];
 
 	if (!words) {
-		loader_error(loader, &mapping->place, "this rule has neither 'allow' nor 'deny'");
+		if (mapping)
+			loader_error(loader, &mapping->place, "this rule has neither 'allow' nor 'deny'");
 		return;
 	}
 	if (values[KEY_ALLOW] && values[KEY_DENY]) {
@@ -99,8 +102,9 @@ static void load_rule(struct loader *loader, const struct node *node)
 	const struct node *values[KEY_MAX], *keys[KEY_MAX];
 	size_t errors = loader->diagnostics->errors;
 	struct rule *rule;
+	bool whole;
 
-	node_fields(node, "a rule", key_names, KEY_MAX, values, keys, loader->diagnostics);
+	whole = node_fields(node, "a rule", key_names, KEY_MAX, values, keys, loader->diagnostics);
 	if (node->kind != NODE_MAPPING)
 		return;
 	rule = array_append(&loader->policy->rules);
@@ -112,9 +116,9 @@ static void load_rule(struct loader *loader, const struct node *node)
 	rule->expires = TIME_NEVER;
 	if (values[KEY_NAME])
 		load_text(loader, values[KEY_NAME], "'name'", &rule->name);
-	load_ends(loader, node, values[KEY_FROM], "'from'", &rule->from);
-	load_ends(loader, node, values[KEY_TO], "'to'", &rule->to);
-	load_what(loader, node, values, keys, rule);
+	load_ends(loader, whole ? node : NULL, values[KEY_FROM], "'from'", &rule->from);
+	load_ends(loader, whole ? node : NULL, values[KEY_TO], "'to'", &rule->to);
+	load_what(loader, whole ? node : NULL, values, keys, rule);
 	if (values[KEY_EXPIRES])
 		load_expires(loader, values[KEY_EXPIRES], rule);
 	if (values[KEY_MODE])

@@ -79,11 +79,11 @@ void load_log(struct loader *loader, const struct node *node, enum log_what *log
 
 void load_allow_deny(struct loader *loader, const struct node *node, const char *key, bool *allow)
 {
-	static const char *const words[] = {"deny", "allow"};
+	static const char *const words[] = {"allow", "deny"};
 	unsigned int index;
 
 	if (node_choice(node, key, words, 2, &index, loader->diagnostics))
-		*allow = index == 1;
+		*allow = index == 0;
 }
 
 bool load_count_prefix(struct loader *loader, const struct place *place)

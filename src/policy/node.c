@@ -20,15 +20,17 @@ void node_expected(const struct node *node, const char *expected, const char *wh
 		[NODE_WORD] = "a word", [NODE_LIST] = "a list", [NODE_MAPPING] = "a mapping"};
 
 	_Static_assert(sizeof(found) / sizeof(found[0]) == NODE_KIND_MAX, "a word for each kind of node");
-	diagnostic_add(diagnostics, SEVERITY_ERROR, &node->place, "expected %s in %s, found %s", expected, where,
-		       node_is_empty(node) ? "nothing" : found[node->kind]);
+	diagnostic_add(diagnostics, SEVERITY_ERROR, &node->place, "expected %s%s%s, found %s", expected,
+		       where ? " for " : "", where ? where : "", node_is_empty(node) ? "nothing" : found[node->kind]);
 }
 
 const char *node_hint(char buffer[NODE_HINT_MAX], const char *word, const char *const *candidates, size_t count)
 {
 	const char *nearest = text_nearest(word, candidates, count);
+	size_t length = strlen(word);
 
-	if (nearest)
+	/* Of short words, everything is near. */
+	if (nearest && 2 * text_distance(word, nearest, (unsigned int)length) < length)
 		snprintf(buffer, NODE_HINT_MAX, " (did you mean '%s'?)", SHOWN(nearest));
 	else
 		buffer[0] = '\0';
@@ -133,7 +135,7 @@ bool node_choice(const struct node *node, const char *key, const char *const *ch
 bool node_addr(const struct node *node, struct addr *ret_addr, struct diagnostics *diagnostics)
 {
 	if (!node_is_word(node)) {
-		node_expected(node, "an address", "a list of addresses", diagnostics);
+		node_expected(node, "an address", NULL, diagnostics);
 		return false;
 	}
 	if (addr_parse(node->text, ret_addr) == 0)
@@ -148,7 +150,7 @@ bool node_prefix(const struct node *node, struct prefix *ret_prefix, struct diag
 	bool host_bits = false;
 
 	if (!node_is_word(node)) {
-		node_expected(node, "a prefix", "a list of prefixes", diagnostics);
+		node_expected(node, "a prefix", NULL, diagnostics);
 		return false;
 	}
 	if (prefix_parse(node->text, ret_prefix, &host_bits) < 0) {

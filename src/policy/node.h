@@ -15,7 +15,7 @@
 bool node_is_empty(const struct node *node); /* `key:` with nothing after it */
 bool node_is_word(const struct node *node);  /* a word that is not nothing; "" in quotes is one */
 
-/* "expected a mapping in 'zones', found a list". `expected` and `where` are words of the program. */
+/* "expected a mapping for 'zones', found a list". `expected` and `where` (may be NULL) are words of the program. */
 void node_expected(const struct node *node, const char *expected, const char *where, struct diagnostics *diagnostics);
 
 /* The values of known keys: ret_values[i] is that of keys[i], NULL when it is not there. Every other key is an error
