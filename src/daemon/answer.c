@@ -101,18 +101,33 @@ static int no_policy(json_t **ret_error)
 	return -EAGAIN;
 }
 
+static int question_new(struct daemon *daemon, struct table_judge *judge, struct explain **ret_explain,
+			json_t **ret_error)
+{
+	struct error error = {0};
+	int r;
+
+	if (!daemon->table) {
+		*ret_error = error_object("no policy is in force yet");
+		return -EAGAIN;
+	}
+	*judge = (struct table_judge){.table = daemon->table, .policy = daemon->policy, .world = &daemon->world};
+	r = explain_new(daemon->policy, &daemon->world, table_judge, judge, ret_explain, &error);
+	if (r < 0)
+		*ret_error = error_object(error.text);
+	return r;
+}
+
 static int answer_explain(struct daemon *daemon, const json_t *request, json_t **ret_result, json_t **ret_error)
 {
-	struct table_judge judge = {.table = daemon->table, .policy = daemon->policy, .world = &daemon->world};
 	const char *from = request_text(request, "from"), *to = request_text(request, "to");
 	const char *service = request_text(request, "service"), *now_text = request_text(request, "now");
 	struct explain *explain = NULL;
+	struct table_judge judge;
 	int64_t now = ns_now();
 	struct error error = {0};
 	int r;
 
-	if (!daemon->table)
-		return no_policy(ret_error);
 	if (!from || !to || !service) {
 		*ret_error = error_object("explain needs 'from', 'to' and 'service'");
 		return -EINVAL;
@@ -121,27 +136,31 @@ static int answer_explain(struct daemon *daemon, const json_t *request, json_t *
 		*ret_error = error_object("'now' is no RFC 3339 time");
 		return -EINVAL;
 	}
-	r = explain_new(daemon->policy, &daemon->world, table_judge, &judge, &explain, &error);
-	if (r == 0)
-		r = explain_query(explain, from, to, service, now, ret_result, &error);
-	explain_free(explain);
+	r = question_new(daemon, &judge, &explain, ret_error);
+	if (r < 0)
+		return r;
+	r = explain_query(explain, from, to, service, now, ret_result, &error);
 	if (r < 0)
 		*ret_error = error_object(error.text);
+	explain_free(explain);
 	return r;
 }
 
 static int answer_matrix(struct daemon *daemon, const json_t *request, json_t **ret_result, json_t **ret_error)
 {
-	struct table_judge judge = {.table = daemon->table, .policy = daemon->policy, .world = &daemon->world};
+	struct explain *explain = NULL;
+	struct table_judge judge;
 	struct error error = {0};
 	int r;
 
 	(void)request;
-	if (!daemon->table)
-		return no_policy(ret_error);
-	r = matrix_make(daemon->policy, &daemon->world, table_judge, &judge, ns_now(), ret_result, &error);
+	r = question_new(daemon, &judge, &explain, ret_error);
+	if (r < 0)
+		return r;
+	r = matrix_json(explain, ns_now(), ret_result, &error);
 	if (r < 0)
 		*ret_error = error_object(error.text);
+	explain_free(explain);
 	return r;
 }
 
