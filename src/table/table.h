@@ -139,6 +139,7 @@ int table_judge(void *context, const struct party *from, const struct party *to,
  * of services with one verdict. Ports: protocol tcp/udp/sctp, low..high; ICMP: protocol 1 or 58, low/high = type << 8 |
  * code; other protocols: low = high = protocol number, protocol 255 standing for 'by number'. Calls `fn` in ascending
  * order; stops and returns its result when it is not 0. */
+#define HOST_SERVICE_BY_NUMBER 255
 struct host_service {
 	uint32_t identity;
 	uint8_t protocol;

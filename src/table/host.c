@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What each identity may send to the host, as runs of services for the nft gate. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "table/compile.h"
+
+/* The rows of a protocol that has ports, or types and codes. */
+static const struct {
+	uint8_t protocol;
+	uint16_t row;
+} host_rows[] = {
+	{IPPROTO_TCP, BH_ROW_TCP},   {IPPROTO_UDP, BH_ROW_UDP},	      {IPPROTO_SCTP, BH_ROW_SCTP},
+	{IPPROTO_ICMP, BH_ROW_ICMP}, {IPPROTO_ICMPV6, BH_ROW_ICMPV6},
+};
+#define HOST_ROWS (sizeof(host_rows) / sizeof(host_rows[0]))
+
+struct host_walk {
+	const struct table *table;
+	const struct bh_cell *const *cells; /* by service class, of the identity in hand */
+	int (*fn)(void *arg, const struct host_service *service);
+	void *arg;
+};
+
+static bool cell_equal(const struct bh_cell *a, const struct bh_cell *b)
+{
+	return a == b || (a && b && memcmp(a, b, sizeof(*a)) == 0);
+}
+
+static const struct bh_cell *walk_cell(const struct host_walk *walk, uint32_t row, uint32_t point)
+{
+	return walk->cells[walk->table->services[row + (point >> 8)].class[point & 0xff]];
+}
+
+/* The runs of one protocol with ports or types. */
+static int walk_protocol(const struct host_walk *walk, uint32_t identity, size_t index)
+{
+	uint32_t row = host_rows[index].row, low = 0;
+	const struct bh_cell *cell = walk_cell(walk, row, 0);
+	int r = 0;
+
+	for (uint32_t point = 1; r == 0 && point <= UINT16_MAX + 1u; point++) {
+		const struct bh_cell *next = point > UINT16_MAX ? NULL : walk_cell(walk, row, point);
+		struct host_service run = {identity, host_rows[index].protocol, (uint16_t)low, (uint16_t)(point - 1),
+					   cell};
+
+		if (point <= UINT16_MAX && cell_equal(cell, next))
+			continue;
+		r = walk->fn(walk->arg, &run);
+		low = point;
+		cell = next;
+	}
+	return r;
+}
+
+/* Protocols by number; those with rows of their own have been walked. */
+static int walk_numbers(const struct host_walk *walk, uint32_t identity)
+{
+	int r = 0;
+
+	for (uint32_t number = 0; r == 0 && number < 256; number++) {
+		struct host_service one = {identity, HOST_SERVICE_BY_NUMBER, (uint16_t)number, (uint16_t)number,
+					   walk_cell(walk, BH_ROW_PROTO, number)};
+		bool has_rows = false;
+
+		for (size_t i = 0; i < HOST_ROWS; i++)
+			has_rows = has_rows || host_rows[i].protocol == number;
+		if (!has_rows)
+			r = walk->fn(walk->arg, &one);
+	}
+	return r;
+}
+
+/* The cells from `identity` to the host, by service class; classes without one of their own have the fallback. */
+static void host_cells(const struct table *table, uint32_t identity, const struct bh_cell **cells)
+{
+	const struct cell_entry *entries = table->cells.items;
+	uint64_t first = BH_CELL_KEY(identity, BH_CLASS_HOST, 0), last = BH_CELL_KEY(identity, BH_CLASS_HOST, 0xffff);
+	size_t low = 0, high = table->cells.count;
+	const struct bh_cell *fallback = NULL;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (entries[middle].key < first)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < table->cells.count && entries[low].key == first)
+		fallback = &entries[low].cell;
+	for (uint32_t class = 0; class < table->service_class_count; class ++)
+		cells[class] = fallback;
+	for (; low < table->cells.count && entries[low].key <= last; low++)
+		if ((entries[low].key & 0xffff) < table->service_class_count)
+			cells[entries[low].key & 0xffff] = &entries[low].cell;
+}
+
+int table_host_services(const struct table *table, int (*fn)(void *arg, const struct host_service *service), void *arg)
+{
+	const struct bh_cell **cells = calloc(table->service_class_count, sizeof(const struct bh_cell *));
+	struct host_walk walk = {table, cells, fn, arg};
+	int r = cells ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < table->identities.count; i++) {
+		uint32_t identity = table->identities.items[i].number;
+
+		if (identity == BH_CLASS_CONFLICTED)
+			continue;
+		host_cells(table, identity, cells);
+		for (size_t k = 0; r == 0 && k < HOST_ROWS; k++)
+			r = walk_protocol(&walk, identity, k);
+		if (r == 0)
+			r = walk_numbers(&walk, identity);
+	}
+	free(cells);
+	return r;
+}
