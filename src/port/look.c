@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Looking at one port: which namespace holds its other end, whose that is, which addresses it has. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "watch.h"
+
+/* Every runtime, in the order in which they are asked: the first that knows the port has it. A namespace may have a
+ * name for `ip netns` and be a container's all the same, so netns is the last. */
+const struct runtime *const runtimes[RUNTIME_COUNT] = {&runtime_netns};
+
+static void missing(struct entry *entry, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void missing(struct entry *entry, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(entry->missing, sizeof(entry->missing), format, list);
+	va_end(list);
+}
+
+void entry_forget(struct entry *entry)
+{
+	entry->adopted = false;
+	entry->runtime = NULL;
+	entry->has_mac = false;
+	evidence_free(&entry->evidence);
+	array_free(&entry->strong);
+	array_free(&entry->weak);
+	array_free(&entry->own);
+}
+
+/* Another namespace is behind the link: another port, whatever its name and number. */
+static void entry_renew(struct port_watch *watch, struct entry *entry)
+{
+	entry_forget(entry);
+	entry->key = ++watch->last_key;
+	entry->existed_at_start = false;
+	entry->first_ms = monotonic_ms();
+	entry->looks = 0;
+	entry->since = 0;
+}
+
+/* Once a scan: the folders may be large. */
+static int pins_get(struct port_watch *watch)
+{
+	int r;
+
+	if (watch->has_pins)
+		return 0;
+	r = namespace_pins_read(watch->dirs, watch->netlink_fd, &watch->pins);
+	if (r < 0)
+		return r;
+	watch->has_pins = true;
+	watch->pins_cut = watch->pins.cut;
+	return 0;
+}
+
+/* Finds the namespace behind the link and reads the other end in there. 0 or -errno with `missing`. */
+static int entry_resolve(struct port_watch *watch, struct entry *entry)
+{
+	struct namespace namespace = {0};
+	struct peer peer = {0};
+	struct error error = {0};
+	AUTO_CLOSE int fd = -1;
+	int r = pins_get(watch);
+
+	entry->verified = false;
+	if (r == 0)
+		r = namespace_find(watch->dirs, watch->netlink_fd, &watch->pins, entry->link.nsid, &namespace, &fd);
+	if (r < 0) {
+		missing(entry, r == -ENOENT ? "no runtime that is known has its namespace" : "%s", strerror(-r));
+		return r;
+	}
+	r = peer_read(fd, entry->link.below, entry->link.ifindex, &peer, &error);
+	if (r < 0) {
+		missing(entry, "its other end can't be read: %.100s", error.text);
+		namespace_free(&namespace);
+		return r;
+	}
+	if (entry->namespace.cookie && entry->namespace.cookie != namespace.cookie)
+		entry_renew(watch, entry);
+	namespace_free(&entry->namespace);
+	peer_free(&entry->peer);
+	entry->namespace = namespace;
+	entry->peer = peer;
+	entry->verified = true;
+	return 0;
+}
+
+/* The first runtime that has anything to say. */
+static enum runtime_answer runtimes_ask(struct port_watch *watch, struct entry *entry, struct evidence *evidence,
+					const struct runtime **ret_runtime)
+{
+	const struct runtime_question question = {
+		.link = &entry->link,
+		.bridge = link_find(&watch->links, entry->link.master),
+		.namespace = &entry->namespace,
+		.peer = &entry->peer,
+		.host_addrs = &watch->addrs,
+	};
+
+	for (size_t i = 0; i < RUNTIME_COUNT; i++) {
+		char reason[REASON_MAX] = "";
+		enum runtime_answer answer = runtimes[i]->ask(watch->states[i], &question, evidence, reason);
+
+		if (answer == RUNTIME_NOT_MINE) {
+			evidence_free(evidence);
+			continue;
+		}
+		if (answer == RUNTIME_PENDING)
+			missing(entry, "%s", reason);
+		*ret_runtime = runtimes[i];
+		return answer;
+	}
+	missing(entry, "no runtime knows its namespace");
+	return RUNTIME_NOT_MINE;
+}
+
+static int claim_more(struct port_watch *watch, struct entry *entry, char reason[REASON_MAX])
+{
+	struct claim claim = {
+		.link = &entry->link,
+		.bridge = link_find(&watch->links, entry->link.master),
+		.host_addrs = &watch->addrs,
+		.routes = &watch->routes,
+	};
+	int r = 0;
+
+	if (!watch->has_routes) {
+		r = link_dump_routes(watch->netlink_fd, &watch->routes, NULL);
+		if (r < 0)
+			return r;
+		watch->has_routes = true;
+	}
+	return claim_first(&claim, &entry->peer, !entry->evidence.claim, &entry->strong, &entry->weak, reason);
+}
+
+static int adopt_addresses(struct port_watch *watch, struct entry *entry, char reason[REASON_MAX])
+{
+	const struct evidence *evidence = &entry->evidence;
+	struct addr link_local = addr_link_local(&entry->mac);
+	int r = 0;
+
+	for (size_t i = 0; i < evidence->addresses.count && r == 0; i++)
+		r = port_addrs_add(&entry->strong, &evidence->addresses.items[i]);
+	if (r == 0)
+		r = port_addrs_add(evidence->claim ? &entry->weak : &entry->strong, &link_local);
+	return r == 0 ? claim_more(watch, entry, reason) : r;
+}
+
+static bool has_more_than_link_local(const struct port_addrs *addrs, const struct mac *mac)
+{
+	struct addr made = addr_link_local(mac);
+
+	for (size_t i = 0; i < addrs->count; i++) {
+		if (!addr_equal(&addrs->items[i], &made))
+			return true;
+	}
+	return false;
+}
+
+/* The moment at which addresses and MAC are frozen. */
+static void entry_adopt(struct port_watch *watch, struct entry *entry)
+{
+	const struct evidence *evidence = &entry->evidence;
+	char reason[REASON_MAX] = "";
+	int r;
+
+	if (evidence->claim && !entry->link.carrier) {
+		missing(entry, "its link is down");
+		entry_forget(entry);
+		return;
+	}
+	entry->has_mac = evidence->has_mac || entry->peer.has_mac;
+	entry->mac = evidence->has_mac ? evidence->mac : entry->peer.mac;
+	r = entry->has_mac ? adopt_addresses(watch, entry, reason) : -ENODATA;
+	if (r == -ENOSPC) {
+		watch->addresses_cut = true;
+		r = 0;
+	}
+	if (r < 0) {
+		missing(entry, "%s", r == -ENODATA ? "its other end has no MAC address" : strerror(-r));
+		entry_forget(entry);
+	} else if (!has_more_than_link_local(&entry->strong, &entry->mac) &&
+		   !has_more_than_link_local(&entry->weak, &entry->mac)) {
+		missing(entry, "%s", reason[0] ? reason : "it has no address yet");
+		entry_forget(entry);
+	} else {
+		entry->adopted = true;
+		entry->order = ++watch->last_order;
+		entry->missing[0] = '\0';
+	}
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* What was adopted stays: names, labels and published ports may be news, addresses may not. */
+static void entry_update(struct port_watch *watch, struct entry *entry, const struct runtime *runtime,
+			 struct evidence *evidence)
+{
+	char reason[REASON_MAX];
+
+	if (entry->adopted && (runtime != entry->runtime || !same_text(evidence->owner.id, entry->evidence.owner.id)))
+		entry_forget(entry);
+	evidence_free(&entry->evidence);
+	entry->evidence = *evidence;
+	*evidence = (struct evidence){0};
+	entry->runtime = runtime;
+	if (!entry->adopted)
+		entry_adopt(watch, entry);
+	else if (entry->evidence.claim && claim_more(watch, entry, reason) == -ENOSPC)
+		watch->addresses_cut = true;
+}
+
+void entry_look(struct port_watch *watch, struct entry *entry)
+{
+	struct evidence evidence = {0};
+	const struct runtime *runtime = NULL;
+
+	if (!entry->link.elsewhere) {
+		entry_forget(entry);
+		namespace_free(&entry->namespace);
+		return;
+	}
+	if (entry->link.nsid < 0) {
+		entry->verified = false;
+		missing(entry, "its other end's namespace has no number here");
+		return;
+	}
+	/* A port by claim is read again each time: it may have an address of another family by now. */
+	if ((!entry->verified || !entry->adopted || entry->evidence.claim) && entry_resolve(watch, entry) < 0)
+		return;
+	switch (runtimes_ask(watch, entry, &evidence, &runtime)) {
+	case RUNTIME_OWNS:
+		entry_update(watch, entry, runtime, &evidence);
+		break;
+	case RUNTIME_PENDING:  /* what was known of an adopted port stays true */
+	case RUNTIME_NOT_MINE: /* as above: the runtime may be restarting */
+	case RUNTIME_ANSWER_MAX:
+		break;
+	}
+	evidence_free(&evidence);
+}

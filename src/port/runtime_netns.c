@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Named network namespaces, as `ip netns` makes them. There is no engine behind them: the name is the container, its
+ * addresses are the first claim, and labels come from a file that only root can write. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "runtime_netns.h"
+#include "watch.h"
+
+/* A file of labels: 64 KiB hold the 256 labels that are kept many times over. */
+#define META_SIZE_MAX 65536u
+
+struct netns {
+	struct port_watch *watch;
+	size_t bad_files; /* of the last looks */
+	char bad_file[REASON_MAX];
+};
+
+static int netns_start(struct port_watch *watch, void **ret_state)
+{
+	struct netns *netns = calloc(1, sizeof(*netns));
+
+	if (!netns)
+		return -ENOMEM;
+	netns->watch = watch;
+	*ret_state = netns;
+	return 0;
+}
+
+static void netns_stop(void *state)
+{
+	free(state);
+}
+
+static void netns_refresh(void *state)
+{
+	struct netns *netns = state;
+
+	netns->bad_files = 0;
+	netns->bad_file[0] = '\0';
+}
+
+/* "netns-1b4e28ba-2fa1-11d2-883f-0016d3cca427": Podman's and others' names for what they made themselves. */
+bool netns_name_is_an_engines(const char *name)
+{
+	static const char *const prefixes[] = {"netns-", "cni-"};
+	const char *rest = NULL;
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			rest = name + strlen(prefixes[i]);
+	}
+	return rest && strlen(rest) == 36 && strspn(rest, "0123456789abcdefABCDEF-") == 36;
+}
+
+/* Opened once and judged by what was opened. 0: there is none, or it is read; -EPERM with a reason: not trustworthy. */
+static int meta_open(const char *path, int *ret_fd, char reason[REASON_MAX])
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &status) < 0) {
+		snprintf(reason, REASON_MAX, "its file of labels can't be read: %s", strerror(errno));
+		return -EPERM;
+	}
+	if (!S_ISREG(status.st_mode) || status.st_uid != 0 || status.st_mode & (S_IWGRP | S_IWOTH)) {
+		snprintf(reason, REASON_MAX, "its file of labels is not a regular file that only root can write");
+		return -EPERM;
+	}
+	if (status.st_size > (off_t)META_SIZE_MAX) {
+		snprintf(reason, REASON_MAX, "its file of labels is larger than %u bytes", META_SIZE_MAX);
+		return -EPERM;
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int meta_text(const json_t *meta, const char *key, char **to, char reason[REASON_MAX])
+{
+	const json_t *value = json_object_get(meta, key);
+
+	if (!value)
+		return 0;
+	if (!json_is_string(value)) {
+		snprintf(reason, REASON_MAX, "its file of labels: '%s' is no text", key);
+		return -EINVAL;
+	}
+	*to = evidence_text(json_string_value(value), PORT_VALUE_MAX, key, reason);
+	return *to ? 0 : -EINVAL;
+}
+
+int netns_meta_parse(const char *data, size_t size, struct owner *owner, char reason[REASON_MAX])
+{
+	json_t *meta = port_json_parse(data, size);
+	int r;
+
+	if (!json_is_object(meta)) {
+		json_decref(meta);
+		snprintf(reason, REASON_MAX, "its file of labels is no JSON object");
+		return -EINVAL;
+	}
+	r = evidence_labels(json_object_get(meta, "labels"), owner, reason);
+	if (r == 0)
+		r = meta_text(meta, "image", &owner->image, reason);
+	if (r == 0)
+		r = meta_text(meta, "namespace", &owner->namespace, reason);
+	json_decref(meta);
+	return r;
+}
+
+static int meta_read(const struct netns *netns, const char *name, struct owner *owner, char reason[REASON_MAX])
+{
+	const char *folder = netns->watch->options.netns_meta_dir;
+	AUTO_CLOSE int fd = -1;
+	AUTO_FREE char *data = malloc(META_SIZE_MAX + 1);
+	char path[PATH_MAX];
+	size_t size = 0;
+	ssize_t n;
+
+	if (!folder || snprintf(path, sizeof(path), "%s/%s.json", folder, name) >= (int)sizeof(path))
+		return 0;
+	int r = data ? meta_open(path, &fd, reason) : -ENOMEM;
+	if (r < 0 || fd < 0)
+		return r;
+	while ((n = read(fd, data + size, META_SIZE_MAX + 1 - size)) > 0)
+		size += (size_t)n;
+	if (n < 0 || size > META_SIZE_MAX) {
+		snprintf(reason, REASON_MAX, "its file of labels can't be read");
+		return -EIO;
+	}
+	return netns_meta_parse(data, size, owner, reason);
+}
+
+static int netns_owner(struct netns *netns, const char *name, struct owner *owner, char reason[REASON_MAX])
+{
+	owner->name = evidence_text(name, PORT_NAME_MAX, "name", reason);
+	owner->runtime = owner->name ? strdup("netns") : NULL;
+	if (!owner->name)
+		return -EINVAL;
+	if (!owner->runtime)
+		return -ENOMEM;
+	int r = meta_read(netns, name, owner, reason);
+	if (r < 0) {
+		netns->bad_files++;
+		snprintf(netns->bad_file, sizeof(netns->bad_file), "%.60s: %.90s", owner->name, reason);
+	}
+	return r;
+}
+
+static enum runtime_answer netns_ask(void *state, const struct runtime_question *question, struct evidence *evidence,
+				     char reason[REASON_MAX])
+{
+	const struct namespace *namespace = question->namespace;
+	const char *name = NULL;
+
+	if (namespace_pin(namespace, NAMESPACE_DIR_DOCKER))
+		return RUNTIME_NOT_MINE;
+	for (size_t i = 0; i < namespace->pins.count; i++) {
+		if (netns_name_is_an_engines(namespace->pins.items[i].name))
+			return RUNTIME_NOT_MINE;
+		if (!name)
+			name = namespace->pins.items[i].name;
+	}
+	if (!name)
+		return RUNTIME_NOT_MINE;
+	if (netns_owner(state, name, &evidence->owner, reason) < 0) {
+		if (!reason[0])
+			snprintf(reason, REASON_MAX, "out of memory");
+		return RUNTIME_PENDING;
+	}
+	evidence->has_owner = true;
+	evidence->claim = true;
+	return RUNTIME_OWNS;
+}
+
+static json_t *netns_status(void *state)
+{
+	const struct netns *netns = state;
+	const char *folder = netns->watch->options.netns_dir;
+	json_t *status = json_object();
+	size_t count = 0;
+	char escaped[REASON_MAX * 4];
+
+	for (size_t i = 0; i < netns->watch->entries.count; i++)
+		count += netns->watch->entries.items[i]->runtime == &runtime_netns;
+	json_object_set_new(status, "reachable", json_boolean(folder && access(folder, R_OK | X_OK) == 0));
+	json_object_set_new(status, "containers", json_integer((json_int_t)count));
+	if (netns->bad_files > 0)
+		json_object_set_new(status, "why", json_string(text_escape(escaped, sizeof(escaped), netns->bad_file)));
+	return status;
+}
+
+const struct runtime runtime_netns = {
+	.name = "netns",
+	.start = netns_start,
+	.stop = netns_stop,
+	.refresh = netns_refresh,
+	.ask = netns_ask,
+	.status = netns_status,
+};

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "netlink.h"
+#include "watch.h"
+
+/* Events come in bursts: a veth's birth is five or more. */
+#define WATCH_DEBOUNCE_MS 3
+/* Scans get at most a tenth of the time, so that a container that lets its link flap costs no more than that... */
+#define WATCH_REST_FACTOR 9
+/* ...but whatever one scan cost, the next is no further away than this. */
+#define WATCH_REST_MAX_MS 1000
+#define WATCH_FAILED_MS	  200
+
+static void watch_scan(struct port_watch *watch, bool tell)
+{
+	int64_t start_ms = monotonic_ms();
+	struct error error = {0};
+	bool changed = false;
+
+	watch->timer_ms = 0;
+	watch->scan_error[0] = '\0';
+	if (scan_run(watch, &changed, &error) < 0) {
+		watch->scan_failures++;
+		snprintf(watch->scan_error, sizeof(watch->scan_error), "%.150s", error.text);
+		port_watch_schedule(watch, WATCH_FAILED_MS);
+	}
+	watch->scanned_ms = monotonic_ms();
+	watch->scan_cost_ms = watch->scanned_ms - start_ms;
+	if (changed || tell)
+		watch->on_change(watch->arg);
+}
+
+static void watch_timer(struct loop *loop, void *arg)
+{
+	struct port_watch *watch = arg;
+	bool tell = !watch->told;
+
+	(void)loop;
+	watch->told = true;
+	watch_scan(watch, tell);
+}
+
+void port_watch_schedule(struct port_watch *watch, int64_t delay_ms)
+{
+	int64_t now_ms = monotonic_ms(), rest_ms = watch->scan_cost_ms * WATCH_REST_FACTOR;
+	int64_t at_ms = now_ms + (delay_ms < WATCH_DEBOUNCE_MS ? WATCH_DEBOUNCE_MS : delay_ms);
+
+	if (rest_ms > WATCH_REST_MAX_MS)
+		rest_ms = WATCH_REST_MAX_MS;
+	if (at_ms < watch->scanned_ms + rest_ms)
+		at_ms = watch->scanned_ms + rest_ms;
+	if (watch->timer_ms && watch->timer_ms <= at_ms)
+		return;
+	watch->timer_ms = at_ms;
+	(void)loop_set_timer(watch->timer, at_ms - now_ms, 0);
+}
+
+static void watch_heard(void *arg)
+{
+	port_watch_schedule(arg, 0);
+}
+
+void port_watch_dirty(struct port_watch *watch)
+{
+	watch->all = true;
+	port_watch_schedule(watch, 0);
+}
+
+void port_watch_refresh(struct port_watch *watch)
+{
+	for (size_t i = 0; i < RUNTIME_COUNT; i++) {
+		if (watch->states[i] && runtimes[i]->refresh)
+			runtimes[i]->refresh(watch->states[i]);
+	}
+	watch->told = false; /* the caller waits for the end */
+	port_watch_dirty(watch);
+}
+
+static int watch_open(struct port_watch *watch, struct error *error)
+{
+	int r = netlink_open(NETLINK_ROUTE, &watch->netlink_fd);
+
+	if (r == 0)
+		r = namespace_cookie_here(&watch->cookie);
+	if (r == 0)
+		r = loop_add_timer(watch->loop, watch_timer, watch, &watch->timer);
+	if (r == 0)
+		r = events_new(watch->loop, watch_heard, watch, &watch->events);
+	if (r < 0)
+		return error_set(error, r, "cannot listen to the kernel's links: %s", strerror(-r));
+	for (size_t i = 0; i < RUNTIME_COUNT; i++) {
+		r = runtimes[i]->start(watch, &watch->states[i]);
+		if (r < 0)
+			return error_set(error, r, "cannot watch %s: %s", runtimes[i]->name, strerror(-r));
+	}
+	return 0;
+}
+
+int port_watch_new(struct loop *loop, const struct port_options *options, void (*on_change)(void *arg), void *arg,
+		   struct port_watch **ret_watch, struct error *error)
+{
+	struct port_watch *watch = calloc(1, sizeof(*watch));
+	bool changed;
+	int r;
+
+	if (!watch)
+		return error_set(error, -ENOMEM, "out of memory");
+	*watch = (struct port_watch){
+		.loop = loop, .options = *options, .on_change = on_change, .arg = arg, .netlink_fd = -1};
+	watch->dirs[NAMESPACE_DIR_DOCKER] = options->docker_netns_dir;
+	watch->dirs[NAMESPACE_DIR_NETNS] = options->netns_dir;
+	r = watch_open(watch, error);
+	if (r == 0)
+		r = scan_run(watch, &changed, error);
+	if (r < 0) {
+		port_watch_free(watch);
+		return r;
+	}
+	port_watch_schedule(watch, 0); /* tells of what is there */
+	*ret_watch = watch;
+	return 0;
+}
+
+void port_watch_free(struct port_watch *watch)
+{
+	if (!watch)
+		return;
+	for (size_t i = 0; i < RUNTIME_COUNT; i++)
+		runtimes[i]->stop(watch->states[i]);
+	events_free(watch->events);
+	loop_remove(watch->timer);
+	cleanup_close(&watch->netlink_fd);
+	scan_free(watch);
+	free(watch);
+}
+
+const struct port_view *port_watch_view(struct port_watch *watch)
+{
+	return &watch->view;
+}
+
+json_t *port_watch_status(struct port_watch *watch)
+{
+	json_t *status = json_object(), *list = json_object();
+
+	for (size_t i = 0; i < RUNTIME_COUNT; i++)
+		json_object_set_new(list, runtimes[i]->name, runtimes[i]->status(watch->states[i]));
+	json_object_set_new(status, "runtimes", list);
+	json_object_set_new(status, "events", events_status(watch->events, monotonic_ms()));
+	json_object_set_new(status, "scans", json_integer((json_int_t)watch->scans));
+	json_object_set_new(status, "scan_failures", json_integer((json_int_t)watch->scan_failures));
+	if (watch->scan_error[0]) {
+		char escaped[REASON_MAX * 4];
+
+		json_object_set_new(status, "error",
+				    json_string(text_escape(escaped, sizeof(escaped), watch->scan_error)));
+	}
+	json_object_set_new(status, "pins_left_out", json_boolean(watch->pins_cut));
+	json_object_set_new(status, "addresses_left_out", json_boolean(watch->addresses_cut));
+	return status;
+}

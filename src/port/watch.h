@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The watcher's inside, shared by the files of port/ that make it up.
+ *
+ * An event only marks what to look at. A scan reads the links and addresses of this namespace, looks at the marked
+ * ports (which namespace holds the other end, who owns it), and finds every port's state anew. */
+#ifndef BULKHEAD_PORT_WATCH_H
+#define BULKHEAD_PORT_WATCH_H
+
+#include "event.h"
+#include "evidence.h"
+#include "link.h"
+#include "namespace.h"
+#include "port.h"
+
+enum runtime_answer {
+	RUNTIME_NOT_MINE,
+	RUNTIME_PENDING, /* its own, or perhaps; `reason` says what is missing. port_watch_dirty() when there is more */
+	RUNTIME_OWNS,	 /* the evidence is filled */
+	RUNTIME_ANSWER_MAX
+};
+
+/* What a runtime is asked: whose is this port? */
+struct entry;
+struct runtime_question {
+	const struct link *link;	   /* the host's end */
+	const struct link *bridge;	   /* NULL: none */
+	const struct namespace *namespace; /* of the container's end */
+	const struct peer *peer;
+	const struct link_addrs *host_addrs;
+};
+
+/* A runtime: one file, and one row in runtimes[] (look.c). Nothing in here may block; `start` fails for want of memory
+ * only, since a runtime that is not there now may come later. */
+struct runtime {
+	const char *name;
+	int (*start)(struct port_watch *watch, void **ret_state);
+	void (*stop)(void *state); /* NULL is fine */
+	void (*refresh)(void *state);
+	/* `evidence` is zeroed; what it holds after another answer than RUNTIME_OWNS is freed by the caller. */
+	enum runtime_answer (*ask)(void *state, const struct runtime_question *question, struct evidence *evidence,
+				   char reason[REASON_MAX]);
+	/* Calls unpoliced_add() for each container that can't be policed, network_add() for each network's subnet. 0
+	 * or -ENOMEM. May be NULL. */
+	int (*list)(void *state, struct port_watch *watch);
+	json_t *(*status)(void *state); /* an object */
+};
+extern const struct runtime runtime_netns;
+#define RUNTIME_COUNT 1
+extern const struct runtime *const runtimes[RUNTIME_COUNT]; /* look.c */
+
+/* One veth. */
+struct entry {
+	uint64_t key;
+	struct link link;
+	bool seen; /* by the scan under way */
+	bool existed_at_start;
+	bool look;		   /* at it in the next scan */
+	bool verified;		   /* `namespace` was seen to hold the other end since the link last changed */
+	int64_t first_ms, next_ms; /* monotonic: first seen; when to look again while it is not identified */
+	unsigned int looks;
+	struct namespace namespace; /* cookie 0: not known */
+	struct peer peer;
+	const struct runtime *runtime; /* whose evidence this is; NULL: none yet */
+	struct evidence evidence;
+	/* Frozen at adoption: */
+	bool adopted;
+	uint64_t order; /* of adoption: the former keeps what both want */
+	bool has_mac;
+	struct mac mac;
+	struct port_addrs strong; /* by the runtime's word */
+	struct port_addrs weak;	  /* by the container's own first claim */
+	struct port_addrs own;	  /* of both, what no one else has: recomputed */
+	char missing[REASON_MAX]; /* why it is not adopted */
+	enum port_state state;
+	char reason[REASON_MAX];
+	int64_t since; /* of `state`, seconds since the epoch */
+};
+
+struct port_watch {
+	struct loop *loop;
+	struct port_options options;
+	const char *dirs[NAMESPACE_DIR_MAX];
+	void (*on_change)(void *arg);
+	void *arg;
+	int netlink_fd;
+	uint64_t cookie; /* of our own namespace */
+	struct events *events;
+	struct loop_source *timer; /* for the next scan */
+	int64_t timer_ms;	   /* when it fires; 0: disarmed */
+	int64_t scanned_ms, scan_cost_ms;
+	bool started; /* the first scan is done */
+	bool told;    /* the next scan need not tell, unless something is different */
+	bool all;     /* look at every entry in the next scan */
+	struct {
+		ARRAY_OF(struct entry *);
+	} entries; /* by ifindex */
+	uint64_t last_key, last_order;
+	/* Of the last scan: */
+	struct links links;
+	struct link_addrs addrs;
+	struct link_routes routes;
+	bool has_routes;
+	struct namespace_pins pins;
+	bool has_pins;
+	bool pins_cut, addresses_cut;
+	char scan_error[REASON_MAX];
+	uint64_t scans, scan_failures;
+	void *states[RUNTIME_COUNT];
+	struct port_view view;
+	struct port_view *building; /* by view_build */
+	uint64_t view_hash;
+};
+
+int64_t monotonic_ms(void);
+/* A runtime has something new: every port is asked for again. */
+void port_watch_dirty(struct port_watch *watch);
+/* A scan no later than in `delay_ms`, but never more than a tenth of the time. */
+void port_watch_schedule(struct port_watch *watch, int64_t delay_ms);
+
+/* scan.c. *ret_changed: the view is not what it was. On failure what was known stays, and the marks too. */
+int scan_run(struct port_watch *watch, bool *ret_changed, struct error *error);
+void scan_free(struct port_watch *watch);
+void entry_free(struct entry *entry);
+
+/* look.c: who is behind the port? Leaves `missing` when it is not known. */
+void entry_look(struct port_watch *watch, struct entry *entry);
+void entry_forget(struct entry *entry); /* its adoption */
+
+/* claim.c: which addresses are a port's own? */
+struct claim {
+	const struct link *link;   /* the host's end */
+	const struct link *bridge; /* NULL: none */
+	const struct link_addrs *host_addrs;
+	const struct link_routes *routes;
+};
+/* Adds to `weak` what the container's end has, of each kind (IPv4, IPv6, link-local) that `strong` and `weak` have none
+ * of yet, as far as a first claim may. `reason` names the first address that it may not have ("" when there is none).
+ * 0 or -errno; -ENOSPC: some were left out, PORT_ADDRESSES_MAX is reached. */
+int claim_first(const struct claim *claim, const struct peer *peer, bool link_local_only,
+		const struct port_addrs *strong, struct port_addrs *weak, char reason[REASON_MAX]);
+/* The subnet that an address with its length stands in. */
+struct prefix subnet_of(const struct link_addr *address);
+/* settle.c: every entry's state, from what all of them want: `own`, `state`, `reason`. */
+int settle_run(struct port_watch *watch, int64_t now_s, int64_t now_ms);
+
+/* view.c */
+int view_build(struct port_watch *watch, struct port_view *ret_view);
+void view_free(struct port_view *view);
+uint64_t view_fingerprint(const struct port_view *view);
+int unpoliced_add(struct port_watch *watch, const char *name, const char *runtime, const char *why);
+int network_add(struct port_watch *watch, const char *bridge, const struct prefix *subnet);
+
+#endif
