@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the kernel tells by itself: the programs' events, filters that others remove, pins that go. */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <netlink/msg.h>
+#include <netlink/socket.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "gate/tc_private.h"
+
+#define EVENTS_A_TURN 256u /* handed out before the loop looks at its other sources: a flood must not starve them */
+
+static int event_take(void *arg, void *data, size_t size)
+{
+	struct tc_gate *tc = arg;
+	struct bh_event event;
+
+	if (size < sizeof(event))
+		return 0;
+	memcpy(&event, data, sizeof(event));
+	if (tc->watch.callbacks.on_event)
+		tc->watch.callbacks.on_event(tc->watch.callbacks.arg, &event);
+	/* This one is consumed; the rest stays, and wakes the loop again. */
+	return --tc->watch.budget == 0 ? -EAGAIN : 0;
+}
+
+static void events_read(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
+{
+	struct tc_gate *tc = arg;
+
+	(void)loop;
+	(void)fd;
+	(void)epoll_events;
+	tc->watch.budget = EVENTS_A_TURN;
+	ring_buffer__consume(tc->watch.ring);
+}
+
+/* Only what differs from what was applied is drift: our own changes are told of, too. */
+static void drift_look(struct tc_gate *tc, const char *who)
+{
+	struct text drift = {0};
+
+	if (tc_gate_check(tc, &drift) > 0 && tc->watch.callbacks.on_drift)
+		tc->watch.callbacks.on_drift(tc->watch.callbacks.arg, text_string(&drift), who);
+	text_free(&drift);
+}
+
+static void pins_read(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
+{
+	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+
+	(void)loop;
+	(void)epoll_events;
+	while (read(fd, buffer, sizeof(buffer)) > 0)
+		;
+	drift_look(arg, "");
+}
+
+/* The netlink port of the first socket of a process is its process number. */
+static void process_name(uint32_t port, char *buffer, size_t size)
+{
+	char path[64], name[32] = "";
+	AUTO_FCLOSE FILE *file = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%u/comm", port);
+	file = port ? fopen(path, "re") : NULL;
+	if (!file || !fgets(name, sizeof(name), file)) {
+		snprintf(buffer, size, "netlink port %u", port);
+		return;
+	}
+	name[strcspn(name, "\n")] = '\0';
+	snprintf(buffer, size, "%s (pid %u)", name, port);
+}
+
+struct filter_news {
+	struct tc_gate *tc;
+	bool ours;    /* a filter of one of our ports has gone or changed */
+	uint32_t who; /* netlink port of who did it */
+};
+
+static int filter_told(struct nl_msg *message, void *arg)
+{
+	struct filter_news *news = arg;
+	const struct nlmsghdr *header = nlmsg_hdr(message);
+	const struct tcmsg *tc = NLMSG_DATA(header);
+
+	if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*tc)))
+		return NL_SKIP;
+	switch (header->nlmsg_type) {
+	case RTM_DELTFILTER:
+	case RTM_DELQDISC:
+	case RTM_NEWTFILTER:
+		if (tc_port_find(news->tc, (uint32_t)tc->tcm_ifindex)) {
+			news->ours = true;
+			news->who = header->nlmsg_pid;
+		}
+		break;
+	default:
+		break;
+	}
+	return NL_OK;
+}
+
+static void filters_read(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
+{
+	struct tc_gate *tc = arg;
+	struct filter_news news = {.tc = tc};
+	char who[64] = "";
+	int result;
+
+	(void)loop;
+	(void)fd;
+	(void)epoll_events;
+	nl_socket_modify_cb(tc->watch.filters, NL_CB_VALID, NL_CB_CUSTOM, filter_told, &news);
+	do
+		result = nl_recvmsgs_default(tc->watch.filters);
+	while (result >= 0);
+	/* An overrun: what was lost may have been about our filters. */
+	if (result == -NLE_NOMEM)
+		news.ours = true;
+	if (news.who)
+		process_name(news.who, who, sizeof(who));
+	if (news.ours)
+		drift_look(tc, who);
+}
+
+static int filters_watch(struct tc_gate *tc, struct loop *loop, struct error *error)
+{
+	struct nl_sock *socket = tc->watch.filters = nl_socket_alloc();
+	int result;
+
+	if (!socket)
+		return error_set(error, -ENOMEM, "out of memory");
+	nl_socket_disable_seq_check(socket);
+	result = nl_connect(socket, NETLINK_ROUTE);
+	if (result >= 0)
+		result = nl_socket_add_memberships(socket, RTNLGRP_TC, 0);
+	if (result >= 0)
+		result = nl_socket_set_nonblocking(socket);
+	if (result < 0)
+		return error_set(error, -EIO, "cannot listen to changes of filters: %s", nl_geterror(result));
+	return loop_add_fd(loop, nl_socket_get_fd(socket), EPOLLIN, filters_read, tc, &tc->watch.filter_source);
+}
+
+static int pins_watch(struct tc_gate *tc, struct loop *loop, struct error *error)
+{
+	tc->watch.pins = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (tc->watch.pins < 0 ||
+	    inotify_add_watch(tc->watch.pins, tc->pin_dir, IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF) < 0)
+		return error_set(error, -errno, "cannot watch %s: %s", tc->pin_dir, strerror(errno));
+	return loop_add_fd(loop, tc->watch.pins, EPOLLIN, pins_read, tc, &tc->watch.pin_source);
+}
+
+int tc_gate_watch(struct tc_gate *tc, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error)
+{
+	int result;
+
+	tc->watch.callbacks = *callbacks;
+	tc->watch.ring = ring_buffer__new(tc->maps[TC_EVENTS], event_take, tc, NULL);
+	if (!tc->watch.ring)
+		return error_set(error, -errno, "cannot open the ring of events: %s", strerror(errno));
+	result = loop_add_fd(loop, ring_buffer__epoll_fd(tc->watch.ring), EPOLLIN, events_read, tc,
+			     &tc->watch.ring_source);
+	if (result < 0)
+		error_set(error, result, "cannot watch the ring of events: %s", strerror(-result));
+	if (result == 0)
+		result = filters_watch(tc, loop, error);
+	if (result == 0)
+		result = pins_watch(tc, loop, error);
+	if (result < 0)
+		tc_watch_stop(tc);
+	return result;
+}
+
+void tc_watch_stop(struct tc_gate *tc)
+{
+	struct tc_watch *watch = &tc->watch;
+
+	loop_remove(watch->ring_source);
+	loop_remove(watch->filter_source);
+	loop_remove(watch->pin_source);
+	ring_buffer__free(watch->ring);
+	if (watch->filters)
+		nl_socket_free(watch->filters);
+	if (watch->pins >= 0)
+		close(watch->pins);
+	memset(watch, 0, sizeof(*watch));
+	watch->pins = -1;
+}
