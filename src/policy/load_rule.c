@@ -31,12 +31,6 @@ static void load_ends(struct loader *loader, const struct node *mapping, const s
 
 		if (!end_resolve(loader, item, key, &end))
 			continue;
-		if (++loader->ends_used > POLICY_ENDS_MAX) {
-			if (loader->ends_used == POLICY_ENDS_MAX + 1)
-				loader_error(loader, &item->place, "the rules of this policy have more than %u ends",
-					     POLICY_ENDS_MAX);
-			return;
-		}
 		slot = array_append(ends);
 		if (slot)
 			*slot = end;

@@ -16,7 +16,6 @@
 #define POLICY_GROUPS_MAX   65534u   /* likewise */
 #define POLICY_SERVICES_MAX 65534u   /* service classes */
 #define POLICY_ATOMS_MAX    4000000u /* protocol/port pieces of all services and rules, named services written out */
-#define POLICY_ENDS_MAX	    4000000u /* ends of all rules */
 
 /* What a name stands for: an end of a rule. */
 struct definition {
@@ -74,8 +73,8 @@ struct loader {
 	const struct node *settings_key;
 	struct {
 		ARRAY_OF(struct subnet);
-	} subnets;			   /* of all zones, for the check that they don't overlap */
-	size_t prefixes, atoms, ends_used; /* so far, against their limits */
+	} subnets;		/* of all zones, for the check that they don't overlap */
+	size_t prefixes, atoms; /* so far, against their limits */
 };
 
 /* load.c */
