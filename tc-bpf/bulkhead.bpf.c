@@ -8,14 +8,34 @@
 #include <linux/pkt_cls.h>
 
 #include "flow.h"
+#include "fragment.h"
+#include "icmp.h"
+#include "life.h"
+#include "neighbour.h"
 #include "parse.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* After ARP and before any look-up by flow. */
+/* A packet that can have a flow. */
+static __always_inline int gate_flow(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port)
+{
+	struct bh_flow *flow = flow_find(packet, port);
+	int reason;
+
+	if (likely(flow)) {
+		if (likely(flow_plain(flow, packet, bpf_ktime_get_boot_ns()))) {
+			packet->decision = flow->decision;
+			return BH_ALLOW_FLOW;
+		}
+		reason = flow_continue(skb, packet, port, flow);
+		if (reason)
+			return reason;
+	}
+	return flow_new(skb, packet, port);
+}
+
 static __always_inline int gate_judge(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port)
 {
-	struct bh_flow *flow;
 	int reason;
 
 	reason = parse_packet(skb, packet, port);
@@ -32,22 +52,32 @@ static __always_inline int gate_judge(struct __sk_buff *skb, struct packet *pack
 			return reason;
 	}
 	if (unlikely(packet->ethertype == ETH_P_ARP))
-		return BH_DROP_ARP_TARGET;
+		return arp_judge(skb, packet, port);
 	if (unlikely(packet->flags & PACKET_LATER))
-		return BH_DROP_FRAGMENT;
-	if (unlikely(packet->flags & PACKET_ICMP_ERROR))
-		return BH_DROP_ICMP_UNRELATED;
-	flow = flow_find(packet, port);
-	if (likely(flow)) {
-		if (likely(flow_plain(flow, packet, bpf_ktime_get_boot_ns()))) {
-			packet->decision = flow->decision;
-			return BH_ALLOW_FLOW;
-		}
-		reason = flow_continue(skb, packet, port, flow);
+		return fragment_follow(packet, port);
+	if (unlikely(packet_is_life(packet))) {
+		reason = packet_is_nd(packet) ? nd_judge(skb, packet, port) : life_judge(skb, packet, port);
 		if (reason)
 			return reason;
 	}
-	return flow_new(skb, packet, port);
+	if (unlikely(packet->flags & PACKET_ICMP_ERROR))
+		return icmp_error(skb, packet, port);
+	return gate_flow(skb, packet, port);
+}
+
+/* A datagram's first part brings leave for the others, if it may pass itself. */
+static __noinline int gate_first(struct packet *packet, const struct bh_port *port, __u32 reason)
+{
+	int refused = fragment_length_check(packet);
+
+	if (!packet_passes(packet, reason))
+		return reason;
+	if (!refused)
+		refused = fragment_note(packet, port);
+	if (!refused)
+		return reason;
+	packet->flags &= ~PACKET_AUDITED;
+	return refused;
 }
 
 /* Reports what is to be reported of a packet that is not just one more of an open flow. */
@@ -92,12 +122,19 @@ static __always_inline int gate(struct __sk_buff *skb, const __u32 direction)
 	packet.slot = active & 1;
 	packet.generation = active >> 1;
 	packet.identity = port->identity[packet.slot & 1];
-	if (direction == BH_EVENT_TO_PORT)
+	if (direction == BH_EVENT_TO_PORT) {
 		packet.stamp = (skb->mark & settings->stamp_mask) >> (settings->stamp_shift & 31);
+		packet.src_class = packet.stamp;
+		packet.dst_class = packet.identity;
+	} else {
+		packet.src_class = packet.identity;
+	}
 	if (likely(port->flags & BH_PORT_OPEN))
 		reason = gate_judge(skb, &packet, port);
 	else
 		reason = BH_DROP_CLOSED;
+	if (unlikely(packet.flags & PACKET_FIRST))
+		reason = gate_first(&packet, port, reason);
 	passes = packet_passes(&packet, reason);
 	port_count(port, direction, passes, packet.length);
 	if (packet.decision)

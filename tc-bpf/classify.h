@@ -243,7 +243,7 @@ static __noinline int policy_judge(struct packet *packet, __u32 src, __u32 dst, 
 }
 
 /* May the two have anything to say to one another, one way or the other? For ARP and neighbour discovery. */
-static __always_inline bool policy_reaches(__u32 slot, __u32 one, __u32 other)
+static __noinline bool policy_reaches(__u32 slot, __u32 one, __u32 other)
 {
 	struct bh_class_info *one_info, *other_info;
 	bool one_enforced, other_enforced;

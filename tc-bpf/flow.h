@@ -74,10 +74,11 @@ static __always_inline void flow_touch(struct bh_flow *flow, __u64 now, __u64 ti
 		flow->expires = expires;
 }
 
-/* Does the packet travel as the one that opened the flow did? */
+/* Does the packet travel as the one that opened the flow did? Of an ICMP error only what it quotes does. */
 static __always_inline bool flow_forward(const struct bh_flow *flow, const struct packet *packet)
 {
-	return flow->direction == packet->direction; /* BH_FLOW_OUT is BH_EVENT_FROM_PORT */
+	return flow->direction == packet->direction /* BH_FLOW_OUT is BH_EVENT_FROM_PORT */
+	       && !(packet->flags & PACKET_ICMP_ERROR);
 }
 _Static_assert((int)BH_FLOW_OUT == (int)BH_EVENT_FROM_PORT && (int)BH_FLOW_IN == (int)BH_EVENT_TO_PORT,
 	       "flow_forward compares the two");
@@ -212,7 +213,7 @@ static __always_inline bool flow_peer_local(const struct packet *packet, const s
 	if (flow->direction == BH_FLOW_OUT)
 		return !(packet->flags & PACKET_DEFERRED) &&
 		       (packet->dst_class == BH_CLASS_HOST || class_is_identity(packet->dst_class));
-	if (packet->direction == BH_EVENT_TO_PORT)
+	if (flow_forward(flow, packet))
 		return packet->stamp != BH_CLASS_REMOTE;
 	return flow->flags & BH_FLOW_PEER_LOCAL; /* an answer does not tell: as before */
 }

@@ -164,8 +164,8 @@ struct fragment_key {
 	__u8 protocol; /* 0 for IPv6: later fragments need not repeat it (RFC 8200, 4.5) */
 	__u8 family;
 	__u8 direction; /* BH_EVENT_FROM_PORT, BH_EVENT_TO_PORT */
-	__u8 pad;
-};
+	__u8 pad[5];
+} __attribute__((aligned(8)));
 struct fragment {
 	struct bpf_spin_lock lock;
 	__u32 stamp; /* of the first, at egress */

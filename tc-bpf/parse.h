@@ -11,9 +11,6 @@
 
 #include "packet.h"
 
-#define IPV4_OPTIONS_MAX 40u /* (15 - 5) * 4: the header length has four bits */
-#define IPV4_OPTION_END	 0
-#define IPV4_OPTION_NOOP 1
 #define IPV4_OPTION_LSRR 131 /* RFC 791 */
 #define IPV4_OPTION_SSRR 137
 
@@ -62,38 +59,69 @@ static __always_inline void *packet_at(struct __sk_buff *skb, __u32 offset, cons
 	return data + offset + size <= end ? data + offset : NULL;
 }
 
-/* RFC 791, 3.1: options that route by source are refused, the others let be. */
+/* The options behind an IPv4 or a TCP header: both have at most (15 - 5) * 4 bytes, as their length has four bits, and
+ * both mark the end by 0 and filling by 1. */
+#define OPTIONS_MAX 40u
+#define OPTION_END  0
+#define OPTION_NOOP 1
+
+struct options {
+	__u32 at, length;
+	__u32 result;
+	__u8 bytes[OPTIONS_MAX];
+};
+
+/* One step on from option to option. 1: the end, or nothing that could be walked on; *ret_kind is set when 0. */
+static __always_inline int options_step(struct options *options, __u8 *ret_kind, __u8 *ret_size)
+{
+	__u32 at = options->at;
+
+	if (at >= options->length || at >= OPTIONS_MAX)
+		return 1;
+	*ret_kind = options->bytes[at];
+	*ret_size = 1;
+	if (*ret_kind == OPTION_END)
+		return 1;
+	if (*ret_kind != OPTION_NOOP) {
+		if (at + 1 >= options->length || at + 1 >= OPTIONS_MAX)
+			return 1;
+		*ret_size = options->bytes[at + 1];
+		if (*ret_size < 2 || at + *ret_size > options->length)
+			return 1;
+	}
+	options->at = at + *ret_size;
+	return 0;
+}
+
+/* RFC 791, 3.1: options that route by source are refused, the others let be. One that is cut short is refused, too, as
+ * its kind is what a lenient reader would go by. */
+static long ipv4_option(__u32 i, struct options *options)
+{
+	__u32 at = options->at;
+	__u8 kind, size;
+
+	if (at < options->length && at < OPTIONS_MAX &&
+	    (options->bytes[at] == IPV4_OPTION_LSRR || options->bytes[at] == IPV4_OPTION_SSRR)) {
+		options->result = BH_DROP_SOURCE_ROUTE;
+		return 1;
+	}
+	if (!options_step(options, &kind, &size))
+		return 0;
+	if (at < options->length && at < OPTIONS_MAX && options->bytes[at] != OPTION_END)
+		options->result = BH_DROP_MALFORMED;
+	return 1;
+}
+
 __noinline int parse_ipv4_options(struct __sk_buff *skb, __u32 offset, __u32 length)
 {
-	__u8 options[IPV4_OPTIONS_MAX] = {};
-	__u32 at = 0;
+	struct options options = {.length = length};
 
-	if (!skb || length < 1 || length > sizeof(options))
+	if (!skb || length < 1 || length > OPTIONS_MAX)
 		return BH_DROP_MALFORMED;
-	if (bpf_skb_load_bytes(skb, offset, options, length))
+	if (bpf_skb_load_bytes(skb, offset, options.bytes, length))
 		return BH_DROP_SHORT;
-	for (__u32 i = 0; i < IPV4_OPTIONS_MAX; i++) {
-		__u8 kind, size;
-
-		if (at >= length || at > IPV4_OPTIONS_MAX - 1)
-			return BH_REASON_NONE;
-		kind = options[at];
-		if (kind == IPV4_OPTION_END)
-			return BH_REASON_NONE;
-		if (kind == IPV4_OPTION_NOOP) {
-			at++;
-			continue;
-		}
-		if (kind == IPV4_OPTION_LSRR || kind == IPV4_OPTION_SSRR)
-			return BH_DROP_SOURCE_ROUTE;
-		if (at + 1 >= length || at > IPV4_OPTIONS_MAX - 2)
-			return BH_DROP_MALFORMED;
-		size = options[at + 1];
-		if (size < 2 || at + size > length)
-			return BH_DROP_MALFORMED;
-		at += size;
-	}
-	return BH_REASON_NONE;
+	bpf_loop(OPTIONS_MAX, ipv4_option, &options, 0);
+	return options.result;
 }
 
 /* What stands behind an IPv6 header. */

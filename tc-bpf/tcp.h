@@ -7,11 +7,8 @@
 #ifndef BULKHEAD_BPF_TCP_H
 #define BULKHEAD_BPF_TCP_H
 
-#include "packet.h"
+#include "parse.h"
 
-#define TCP_OPTIONS_MAX		40u /* (15 - 5) * 4 */
-#define TCP_OPTION_END		0
-#define TCP_OPTION_NOOP		1
 #define TCP_OPTION_WINDOW_SCALE 3
 #define TCP_WINDOW_SCALE_MAX	14u /* RFC 7323, 2.3 */
 #define TCP_SCALE_UNKNOWN	0xffu
@@ -23,36 +20,30 @@ static __always_inline bool sequence_after(__u32 a, __u32 b)
 	return (__s32)(a - b) > 0;
 }
 
+static long tcp_option(__u32 i, struct options *options)
+{
+	__u32 at = options->at;
+	__u8 kind, size;
+
+	if (options_step(options, &kind, &size))
+		return 1;
+	if (kind != TCP_OPTION_WINDOW_SCALE || size != 3 || at + 2 >= OPTIONS_MAX)
+		return 0;
+	options->result = options->bytes[at + 2];
+	return 1;
+}
+
 /* The window scale that a SYN offers; 0 when it offers none or its options make no sense. */
 __noinline int tcp_window_scale(struct __sk_buff *skb, __u32 offset, __u32 length)
 {
-	__u8 options[TCP_OPTIONS_MAX] = {};
-	__u32 at = 0;
+	struct options options = {.length = length};
 
-	if (!skb || length < 1 || length > sizeof(options))
+	if (!skb || length < 1 || length > OPTIONS_MAX)
 		return 0;
-	if (bpf_skb_load_bytes(skb, offset, options, length))
+	if (bpf_skb_load_bytes(skb, offset, options.bytes, length))
 		return 0;
-	for (__u32 i = 0; i < TCP_OPTIONS_MAX; i++) {
-		__u8 kind, size;
-
-		if (at + 2 >= length || at > TCP_OPTIONS_MAX - 3)
-			return 0;
-		kind = options[at];
-		if (kind == TCP_OPTION_END)
-			return 0;
-		if (kind == TCP_OPTION_NOOP) {
-			at++;
-			continue;
-		}
-		size = options[at + 1];
-		if (kind == TCP_OPTION_WINDOW_SCALE && size == 3)
-			return options[at + 2] < TCP_WINDOW_SCALE_MAX ? options[at + 2] : TCP_WINDOW_SCALE_MAX;
-		if (size < 2)
-			return 0;
-		at += size;
-	}
-	return 0;
+	bpf_loop(OPTIONS_MAX, tcp_option, &options, 0);
+	return options.result < TCP_WINDOW_SCALE_MAX ? options.result : TCP_WINDOW_SCALE_MAX;
 }
 
 /* How far beyond `acked[end]` that end may send: what the other last offered. */
