@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <getopt.h>
+#include <time.h>
+
+#include "cli/offline.h"
+#include "table/matrix.h"
+
+static int options_parse(struct cli *cli, int argc, char **argv, bool *ret_dot)
+{
+	static const struct option long_options[] = {
+		{"policy", required_argument, NULL, 'p'},
+		{"world", required_argument, NULL, 'w'},
+		{"dot", no_argument, NULL, 'd'},
+		{0},
+	};
+	int option;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "p:w:d", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'p':
+			cli->policy_path = optarg;
+			break;
+		case 'w':
+			cli->world_path = optarg;
+			break;
+		case 'd':
+			*ret_dot = true;
+			break;
+		default:
+			return CLI_USAGE;
+		}
+	}
+	if (optind < argc)
+		return cli_usage(cli, "matrix ", "matrix takes no '%s'", argv[optind]);
+	if (cli->world_path && !cli->policy_path)
+		return cli_usage(cli, "matrix ", "--world needs --policy");
+	return CLI_OK;
+}
+
+static int matrix_offline(struct cli *cli, json_t **ret_matrix)
+{
+	int64_t now = (int64_t)time(NULL) * 1000000000ll;
+	struct offline offline;
+	struct error error = {0};
+	int code = offline_open(cli, now, &offline);
+
+	if (code == CLI_OK && matrix_json(offline.explain, now, ret_matrix, &error) < 0)
+		code = cli_fail(cli, CLI_ERROR, "%s", error.text);
+	offline_free(&offline);
+	return code;
+}
+
+int command_matrix(struct cli *cli, int argc, char **argv)
+{
+	json_t *matrix = NULL;
+	bool dot = false;
+	int code = options_parse(cli, argc, argv, &dot);
+
+	if (code == CLI_OK)
+		code = cli->policy_path ? matrix_offline(cli, &matrix)
+					: cli_ask(cli, json_pack("{s:s}", "command", "matrix"), &matrix);
+	if (code != CLI_OK)
+		return code;
+	if (cli->json)
+		code = cli_print_json(cli, matrix);
+	else if (dot)
+		render_matrix_dot(matrix);
+	else
+		render_matrix(cli, matrix);
+	json_decref(matrix);
+	return code;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "gate/gate.h"
+
+struct uninstall {
+	struct cli *cli;
+	json_t *removed;
+};
+
+static void report(void *arg, const char *line)
+{
+	struct uninstall *uninstall = arg;
+
+	json_array_append_new(uninstall->removed, json_string(line));
+	if (!uninstall->cli->json)
+		printf("removed %s\n", cli_escape(line));
+}
+
+/* The daemon would put everything back at once. */
+static bool daemon_runs(const char *run_dir)
+{
+	AUTO_CLOSE int fd = -1;
+	char path[512];
+	struct stat st;
+
+	if (stat("/proc/self/ns/net", &st) < 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/netns-%llu.lock", run_dir, (unsigned long long)st.st_ino);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+static void purge(struct uninstall *uninstall, const char *state_dir)
+{
+	char path[512], line[600];
+
+	snprintf(path, sizeof(path), "%s/registry.json", state_dir);
+	if (unlink(path) == 0) {
+		snprintf(line, sizeof(line), "file %s", path);
+		report(uninstall, line);
+	}
+	if (rmdir(state_dir) == 0) {
+		snprintf(line, sizeof(line), "directory %s", state_dir);
+		report(uninstall, line);
+	}
+}
+
+int command_uninstall(struct cli *cli, int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"pins", required_argument, NULL, 'p'},
+		{"state", required_argument, NULL, 's'},
+		{"run", required_argument, NULL, 'r'},
+		{"purge", no_argument, NULL, 'P'},
+		{0},
+	};
+	struct gate_options options = {.pin_dir = "/sys/fs/bpf/bulkhead",
+				       .stamp_shift = BH_STAMP_SHIFT_DEFAULT,
+				       .flow_quota = BH_FLOWS_PER_PORT_DEFAULT,
+				       .log_group = GATE_LOG_GROUP_DEFAULT};
+	const char *state_dir = "/var/lib/bulkhead", *run_dir = "/run/bulkhead";
+	struct uninstall uninstall = {.cli = cli, .removed = json_array()};
+	struct error error = {0};
+	bool with_state = false;
+	int option, r, code = CLI_OK;
+	json_t *result;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (option == 'p')
+			options.pin_dir = optarg;
+		else if (option == 's')
+			state_dir = optarg;
+		else if (option == 'r')
+			run_dir = optarg;
+		else if (option == 'P')
+			with_state = true;
+		else
+			return CLI_USAGE;
+	}
+	if (optind < argc)
+		return cli_usage(cli, "uninstall ", "uninstall takes no '%s'", argv[optind]);
+	if (geteuid() != 0)
+		return cli_fail(cli, CLI_ERROR, "only root can do that");
+	if (daemon_runs(run_dir))
+		return cli_fail(cli, CLI_ERROR, "bulkheadd is running and would put everything back: stop it first");
+	r = gate_uninstall(&options, report, &uninstall, &error);
+	if (with_state)
+		purge(&uninstall, state_dir);
+	if (r < 0)
+		code = cli_fail(cli, CLI_ERROR, "%s", error.text);
+	else if (cli->json) {
+		result = json_pack("{s:O}", "removed", uninstall.removed);
+		code = cli_print_json(cli, result);
+		json_decref(result);
+	} else if (json_array_size(uninstall.removed) == 0) {
+		puts("there was nothing to remove");
+	}
+	json_decref(uninstall.removed);
+	return code;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static const char *const colours[COLOUR_MAX] = {
+	[COLOUR_PLAIN] = "\033[0m",  [COLOUR_BOLD] = "\033[1m",	   [COLOUR_RED] = "\033[1;31m",
+	[COLOUR_GREEN] = "\033[32m", [COLOUR_YELLOW] = "\033[33m", [COLOUR_DIM] = "\033[2m",
+};
+
+const char *cli_colour(const struct cli *cli, enum cli_colour colour)
+{
+	return cli->colour ? colours[colour] : "";
+}
+
+/* ---- What is wrong ---- */
+
+static void fail_say(const struct cli *cli, const char *text)
+{
+	json_t *error;
+
+	if (!cli->json) {
+		fprintf(stderr, "bulkhead: %s\n", text);
+		return;
+	}
+	error = json_pack("{s:{s:s}}", "error", "message", text);
+	cli_print_json(cli, error);
+	json_decref(error);
+}
+
+int cli_fail(const struct cli *cli, int code, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fail_say(cli, text);
+	return code;
+}
+
+int cli_fail_with(const struct cli *cli, const json_t *error)
+{
+	const char *text = json_string_value(json_object_get(error, "text"));
+	const char *message = json_string_value(json_object_get(error, "message"));
+	json_t *whole;
+
+	if (cli->json) {
+		whole = json_pack("{s:O}", "error", error);
+		cli_print_json(cli, whole);
+		json_decref(whole);
+		return CLI_ERROR;
+	}
+	if (text)
+		fputs(text, stderr);
+	fprintf(stderr, "bulkhead: %s\n", message ? cli_escape(message) : "the daemon refused without a word");
+	return CLI_ERROR;
+}
+
+int cli_usage(const struct cli *cli, const char *command, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fail_say(cli, text);
+	if (!cli->json)
+		fprintf(stderr, "Try 'bulkhead %s--help'.\n", command);
+	return CLI_USAGE;
+}
+
+/* ---- JSON ---- */
+
+int cli_print_json(const struct cli *cli, const json_t *json)
+{
+	size_t flags = isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT;
+
+	(void)cli;
+	if (json_dumpf(json, stdout, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) < 0 || putchar('\n') == EOF ||
+	    fflush(stdout) == EOF)
+		return CLI_ERROR;
+	return CLI_OK;
+}
+
+/* ---- Fields ---- */
+
+#define RING_SIZE  8
+#define RING_WIDTH 512
+
+static char *ring_next(void)
+{
+	static char ring[RING_SIZE][RING_WIDTH];
+	static unsigned int next;
+
+	return ring[next++ % RING_SIZE];
+}
+
+const char *cli_escape(const char *untrusted)
+{
+	return text_escape(ring_next(), RING_WIDTH, untrusted ? untrusted : "");
+}
+
+const char *cli_text(const json_t *object, const char *key)
+{
+	return cli_escape(json_string_value(json_object_get(object, key)));
+}
+
+json_int_t cli_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+const char *cli_ago(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	int64_t ns;
+
+	if (!text || time_parse(text, &ns) < 0)
+		return "";
+	return text_ago(ring_next(), RING_WIDTH, (int64_t)time(NULL) - ns / 1000000000ll);
+}
+
+const char *cli_place(const json_t *rule)
+{
+	const char *file = json_string_value(json_object_get(rule, "path"));
+	char *buffer = ring_next();
+
+	if (!file)
+		file = json_string_value(json_object_get(rule, "file"));
+	if (!file)
+		return "";
+	snprintf(buffer, RING_WIDTH, "%s:%lld", cli_escape(file), (long long)cli_number(rule, "line"));
+	return buffer;
+}
+
+/* ---- Tables ---- */
+
+size_t cli_columns(const char *text)
+{
+	size_t columns = 0;
+
+	for (; *text; text++)
+		if (((unsigned char)*text & 0xc0) != 0x80) /* not a continuation byte */
+			columns++;
+	return columns;
+}
+
+int cli_table_add(struct cli_table *table, enum cli_colour colour, const char *cell)
+{
+	enum cli_colour *colour_slot = array_append(&table->colours);
+	char **slot = array_append(&table->cells);
+
+	if (!slot || !colour_slot)
+		return CLI_ERROR;
+	*colour_slot = colour;
+	*slot = strdup(cell ? cell : "");
+	return *slot ? CLI_OK : CLI_ERROR;
+}
+
+static void pad(size_t count)
+{
+	while (count-- > 0)
+		putchar(' ');
+}
+
+static void print_cell(const struct cli *cli, const struct cli_table *table, size_t index, size_t width, bool last)
+{
+	enum cli_colour colour = index < table->columns ? COLOUR_BOLD : table->colours.items[index];
+	const char *cell = table->cells.items[index];
+	size_t taken = cli_columns(cell), blanks = width > taken ? width - taken : 0;
+	bool right = table->right & (1u << (index % table->columns));
+
+	if (right)
+		pad(blanks);
+	printf("%s%s%s", colour == COLOUR_PLAIN ? "" : cli_colour(cli, colour), cell,
+	       colour == COLOUR_PLAIN ? "" : cli_colour(cli, COLOUR_PLAIN));
+	if (!last)
+		pad((right ? 0 : blanks) + 2);
+}
+
+/* Columns of which no row but the header has a word are left out. */
+static void measure(const struct cli_table *table, size_t *widths)
+{
+	size_t rows = table->cells.count / table->columns;
+
+	for (size_t column = 0; column < table->columns; column++) {
+		bool empty = true;
+
+		widths[column] = 0;
+		for (size_t row = 0; row < rows; row++) {
+			size_t width = cli_columns(table->cells.items[row * table->columns + column]);
+
+			if (width > widths[column])
+				widths[column] = width;
+			empty = empty && (row == 0 || width == 0);
+		}
+		if (empty && rows > 1)
+			widths[column] = 0;
+	}
+}
+
+void cli_table_print(const struct cli *cli, struct cli_table *table)
+{
+	size_t rows = table->cells.count / table->columns;
+	size_t *widths = calloc(table->columns, sizeof(*widths));
+
+	if (widths) {
+		measure(table, widths);
+		for (size_t row = 0; row < rows; row++) {
+			size_t last = table->columns - 1;
+
+			while (last > 0 && (widths[last] == 0 || !*table->cells.items[row * table->columns + last]))
+				last--;
+			for (size_t column = 0; column <= last; column++)
+				if (widths[column])
+					print_cell(cli, table, row * table->columns + column, widths[column],
+						   column == last);
+			putchar('\n');
+		}
+	}
+	free(widths);
+	for (size_t i = 0; i < table->cells.count; i++)
+		free(table->cells.items[i]);
+	array_free(&table->cells);
+	array_free(&table->colours);
+}
