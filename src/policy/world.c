@@ -184,8 +184,8 @@ static void read_port(struct reader *reader, const struct node *node, uint32_t c
 		return;
 	}
 	port->container = container;
-	port->interface = read_word(reader, values[INTERFACE], "interface");
-	port->network = read_word(reader, values[NETWORK], "network");
+	port->interface = read_word(reader, values[INTERFACE], "'interface'");
+	port->network = read_word(reader, values[NETWORK], "'network'");
 	if (port->network)
 		port->domain = read_domain(reader, port->network);
 	if (values[MAC])
@@ -257,12 +257,12 @@ static void read_container(struct reader *reader, const struct node *node)
 	}
 	if (!values[NAME])
 		diagnostic_add(reader->diagnostics, SEVERITY_ERROR, &node->place, "a container needs a 'name'");
-	container->name = read_word(reader, values[NAME], "name");
-	container->runtime = read_word(reader, values[RUNTIME], "runtime");
-	container->image = read_word(reader, values[IMAGE], "image");
-	container->namespace = read_word(reader, values[NAMESPACE], "namespace");
-	container->cgroup = read_word(reader, values[CGROUP], "cgroup");
-	container->id = read_word(reader, values[ID], "id");
+	container->name = read_word(reader, values[NAME], "'name'");
+	container->runtime = read_word(reader, values[RUNTIME], "'runtime'");
+	container->image = read_word(reader, values[IMAGE], "'image'");
+	container->namespace = read_word(reader, values[NAMESPACE], "'namespace'");
+	container->cgroup = read_word(reader, values[CGROUP], "'cgroup'");
+	container->id = read_word(reader, values[ID], "'id'");
 	if (values[LABELS])
 		read_labels(reader, values[LABELS], container);
 	if (values[PORTS])
@@ -335,7 +335,7 @@ static void read_bridges(struct reader *reader, const struct node *node)
 			reader->no_memory = true;
 			return;
 		}
-		bridge->name = read_word(reader, key, "bridges");
+		bridge->name = read_word(reader, key, "'bridges'");
 		if (!bridge->name)
 			continue;
 		bridge->domain = read_domain(reader, bridge->name);
