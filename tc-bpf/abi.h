@@ -58,12 +58,13 @@ enum bh_class_flag {
 	BH_CLASS_PERMIT_VLAN = 1 << 19,
 };
 /* A flow is judged by its classes so:
- *  1. BH_CLASS_CONFLICTED at an end: BH_DENY_CONFLICTED, never audited. Decision and LOG_DENIED are that class's own.
- *  2. BH_CLASS_AMBIGUOUS at an end: BH_DENY_AMBIGUOUS. Decision and LOG_DENIED are that class's own; audited as in 4.
+ *  1. BH_CLASS_CONFLICTED at an end: BH_DENY_CONFLICTED. The decision is that class's default_decision. Never audited
+ *     (audit is about rules, not about who one is), always reported.
+ *  2. BH_CLASS_AMBIGUOUS at an end: BH_DENY_AMBIGUOUS, likewise.
  *  3. The cell for the service, or the cell for BH_SERVICE_ANY, decides; its flags say whether it is audited, reported.
  *  4. No cell: BH_DENY_DEFAULT. The decision is the destination's default_decision, if that is 0 the source's.
  *     Audited iff (source.flags | destination.flags) has AUDIT and neither end has ZONE without AUDIT; when the whole
- *     policy is in audit mode, every class has AUDIT. Reported iff the destination, or if that has no ZONE the source,
+ *     policy is in audit mode, every class but these two has AUDIT. Reported iff the destination, or if that has no ZONE the source,
  *     has LOG_DENIED. */
 struct bh_class_info {
 	__u32 flags;		/* enum bh_class_flag */

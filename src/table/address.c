@@ -13,20 +13,32 @@ struct claim {
 	uint32_t domain;
 	struct addr addr;
 	uint32_t class;
+	uint32_t port; /* CLAIM_CONTAINER: index in world.ports */
 	enum claim_strength strength;
 };
 struct claims {
 	ARRAY_OF(struct claim);
 };
 
-static int claim_add(struct claims *claims, uint32_t domain, const struct addr *addr, uint32_t class,
+/* Every host has them, and they are special-use whoever has them. */
+static bool address_is_loopback(const struct addr *addr)
+{
+	static const struct addr v6 = {ADDR_V6, {[15] = 1}};
+
+	return addr->family == ADDR_V4 ? addr->bytes[0] == 127 : addr_equal(addr, &v6);
+}
+
+static int claim_add(struct claims *claims, uint32_t domain, const struct addr *addr, uint32_t class, uint32_t port,
 		     enum claim_strength strength)
 {
-	struct claim *claim = array_append(claims);
+	struct claim *claim;
 
+	if (address_is_loopback(addr))
+		return 0;
+	claim = array_append(claims);
 	if (!claim)
 		return -ENOMEM;
-	*claim = (struct claim){domain, *addr, class, strength};
+	*claim = (struct claim){domain, *addr, class, port, strength};
 	return 0;
 }
 
@@ -42,21 +54,23 @@ static int claim_port(const struct compile *compile, struct claims *claims, size
 	for (size_t i = 0; r == 0 && i < port->addresses.count; i++) {
 		const struct addr *addr = &port->addresses.items[i];
 
-		r = claim_add(claims, 0, addr, class, CLAIM_CONTAINER);
+		r = claim_add(claims, 0, addr, class, (uint32_t)index, CLAIM_CONTAINER);
 		if (r == 0 && port->domain)
-			r = claim_add(claims, port->domain, addr, class, CLAIM_CONTAINER);
+			r = claim_add(claims, port->domain, addr, class, (uint32_t)index, CLAIM_CONTAINER);
 	}
 	return r;
 }
 
-static bool address_is_host(const struct world *world, const struct addr *addr)
+/* By its longest prefix it is a bridge's: no zone's subnet holds it, and it is no metadata address. */
+static bool address_is_bridged(const struct compile *compile, const struct addr *addr)
 {
-	for (size_t i = 0; i < world->host_addresses.count; i++)
-		if (addr_equal(&world->host_addresses.items[i], addr))
-			return true;
-	return false;
+	/* Exact addresses are not there yet: this is the class of the prefix. */
+	uint32_t class = table_class(compile->table, addr, 0);
+
+	return compile->subjects.items[compile->local_end + class - BH_CLASS_FIRST].kind == SUBJECT_NEIGHBOUR;
 }
 
+/* Anywhere: a container or the host that has the address comes first. */
 static int claim_bridge(struct compile *compile, struct claims *claims, const struct world_bridge *bridge)
 {
 	uint32_t subject;
@@ -65,15 +79,12 @@ static int claim_bridge(struct compile *compile, struct claims *claims, const st
 	for (size_t i = 0; r == 0 && i < bridge->subnets.count; i++) {
 		struct addr last = prefix_last(&bridge->subnets.items[i]);
 
-		if (last.family != ADDR_V4)
+		if (last.family != ADDR_V4 || !address_is_bridged(compile, &last))
 			continue;
 		r = compile_class(compile, SUBJECT_OUTSIDE, COMPILE_NONE, TRAIT_GROUP, NULL, "multicast", &subject);
 		if (r < 0)
 			return r;
-		r = claim_add(claims, 0, &last, compile->subjects.items[subject].class, CLAIM_BROADCAST);
-		if (r == 0 && bridge->domain && !address_is_host(compile->world, &last))
-			r = claim_add(claims, bridge->domain, &last, compile->subjects.items[subject].class,
-				      CLAIM_BROADCAST);
+		r = claim_add(claims, 0, &last, compile->subjects.items[subject].class, WORLD_NOBODY, CLAIM_BROADCAST);
 	}
 	return r;
 }
@@ -89,10 +100,10 @@ static int claim_compare(const void *a, const void *b)
 	if (order != 0)
 		return order;
 	return x->strength != y->strength ? (int)x->strength - (int)y->strength
-					  : (x->class < y->class ? -1 : x->class > y->class);
+					  : (x->port < y->port ? -1 : x->port > y->port);
 }
 
-/* One entry for each (domain, address): what the strongest claims say, if they agree. */
+/* One entry for each (domain, address): what the strongest claim says. Two ports that have it make it nobody's. */
 static int address_settle(struct compile *compile, struct claims *claims)
 {
 	struct table *table = compile->table;
@@ -110,7 +121,7 @@ static int address_settle(struct compile *compile, struct claims *claims)
 
 			if (claim->domain != first->domain || !addr_equal(&claim->addr, &first->addr))
 				break;
-			if (claim->strength == first->strength && claim->class != first->class)
+			if (claim->strength == first->strength && claim->port != first->port)
 				entry->class = BH_CLASS_AMBIGUOUS;
 		}
 	}
@@ -149,7 +160,7 @@ int compile_addresses(struct compile *compile)
 	for (size_t i = 0; r == 0 && i < world->ports.count; i++)
 		r = claim_port(compile, &claims, i);
 	for (size_t i = 0; r == 0 && i < world->host_addresses.count; i++)
-		r = claim_add(&claims, 0, &world->host_addresses.items[i], BH_CLASS_HOST, CLAIM_HOST);
+		r = claim_add(&claims, 0, &world->host_addresses.items[i], BH_CLASS_HOST, WORLD_NOBODY, CLAIM_HOST);
 	for (size_t i = 0; r == 0 && i < world->bridges.count; i++)
 		r = claim_bridge(compile, &claims, &world->bridges.items[i]);
 	if (r == 0)

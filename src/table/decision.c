@@ -173,10 +173,14 @@ int compile_zone_within(struct compile *compile, uint32_t zone_index, uint32_t *
 int compile_zone_between(struct compile *compile, uint32_t zone_index, uint32_t *ret_number)
 {
 	const struct zone *zone = &compile->policy->zones.items[zone_index];
-	struct decision decision = {.reason = REASON_ZONE, .rule = -1, .place = zone->between_place};
+	bool allow = zone->between_groups_allow;
+	struct decision decision = {.reason = allow ? REASON_ZONE : REASON_DEFAULT,
+				    .rule = -1,
+				    .place = zone->between_place,
+				    .deny = !allow};
 
 	return decision_step(compile, &compile->zone_decisions[zone_index].between, "zone", zone->name,
-			     "between_groups allow", &decision, ret_number);
+			     allow ? "between_groups allow" : "between_groups deny", &decision, ret_number);
 }
 
 int compile_group(struct compile *compile, uint32_t group_index, uint32_t *ret_number)
@@ -203,7 +207,7 @@ int compile_setting(struct compile *compile, enum setting_decision setting, uint
 		[SETTING_UNASSIGNED_OTHERWISE] = {"unassigned", "not to this end", REASON_DEFAULT, true},
 		[SETTING_CONFLICTED] = {"conflicted", "a port that matches two zones", REASON_CONFLICTED, true},
 		[SETTING_AMBIGUOUS] = {"ambiguous", "an address that containers of several bridges have",
-				       REASON_DEFAULT, true},
+				       REASON_CONFLICTED, true},
 	};
 	struct decision decision = {.reason = says[setting].reason, .rule = -1, .deny = says[setting].deny};
 

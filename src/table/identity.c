@@ -280,7 +280,7 @@ static int class_infos(struct compile *compile, struct bh_class_info *info)
 
 	registry_each_retired(compile->registry, class_retire, &retired);
 	info[BH_CLASS_HOST].flags = common | BH_CLASS_LOCAL;
-	info[BH_CLASS_AMBIGUOUS].flags = common | BH_CLASS_LOCAL | BH_CLASS_ZONE;
+	info[BH_CLASS_AMBIGUOUS].flags = (common | BH_CLASS_LOCAL | BH_CLASS_ZONE) & ~(uint32_t)BH_CLASS_AUDIT;
 	for (size_t i = 0; r == 0 && i < table->identities.count; i++) {
 		const struct identity *identity = &table->identities.items[i];
 

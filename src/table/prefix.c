@@ -105,7 +105,7 @@ static int piece_add(struct sweep *sweep, const struct prefix *prefix, enum piec
 }
 
 /* Wholly within special-use space: in one of its prefixes, or both halves are (224.0.0.0/3 is two of them). */
-static bool special_covers(const struct sweep *sweep, const struct prefix *prefix)
+static bool sweep_special_covers(const struct sweep *sweep, const struct prefix *prefix)
 {
 	bool holds_one = false;
 
@@ -119,10 +119,10 @@ static bool special_covers(const struct sweep *sweep, const struct prefix *prefi
 	struct prefix low = *prefix, high = *prefix;
 	low.length = high.length = (uint8_t)(prefix->length + 1);
 	high.addr.bytes[prefix->length / 8] |= (uint8_t)(0x80 >> prefix->length % 8);
-	return special_covers(sweep, &low) && special_covers(sweep, &high);
+	return sweep_special_covers(sweep, &low) && sweep_special_covers(sweep, &high);
 }
 
-static bool prefix_reaches(const struct sweep *sweep, const struct prefix *prefix)
+static bool sweep_reaches(const struct sweep *sweep, const struct prefix *prefix)
 {
 	const struct settings *settings = &sweep->compile->policy->settings;
 
@@ -130,7 +130,7 @@ static bool prefix_reaches(const struct sweep *sweep, const struct prefix *prefi
 		for (size_t i = 0; i < settings->metadata.count; i++)
 			if (addr_equal(&prefix->addr, &settings->metadata.items[i]))
 				return true;
-	return special_covers(sweep, prefix);
+	return sweep_special_covers(sweep, prefix);
 }
 
 static int gather_areas(struct sweep *sweep)
@@ -186,7 +186,7 @@ static int gather_network(struct sweep *sweep, uint32_t index)
 
 	for (size_t i = 0; r == 0 && i < network->cidrs.count; i++) {
 		const struct prefix *prefix = &network->cidrs.items[i];
-		bool reaching = in_allows && prefix_reaches(sweep, prefix);
+		bool reaching = in_allows && sweep_reaches(sweep, prefix);
 
 		r = piece_add(sweep, prefix, PIECE_NETWORK, index << 1 | reaching);
 	}

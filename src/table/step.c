@@ -84,10 +84,10 @@ static bool step_zone(struct compile *compile, const struct subject *source, con
 					  : compile_zone_within(compile, source->zone, &base->decision);
 		return true;
 	}
-	if (!zone->between_groups_allow)
+	if (!zone->between_groups_allow && !zone->between_place.line)
 		return false;
-	base->allow = true;
-	base->reason = BH_ALLOW_ZONE;
+	base->allow = zone->between_groups_allow;
+	base->reason = base->allow ? BH_ALLOW_ZONE : BH_DENY_DEFAULT;
 	*ret_result = compile_zone_between(compile, source->zone, &base->decision);
 	return true;
 }

@@ -154,10 +154,8 @@ static bool lookup_refused(const struct table *table, uint32_t src, uint32_t dst
 			return false;
 	}
 	verdict->reason = class == BH_CLASS_CONFLICTED ? BH_DENY_CONFLICTED : BH_DENY_AMBIGUOUS;
-	verdict->audit = class != BH_CLASS_CONFLICTED &&
-			 flags_audited(class_info(table, src)->flags, class_info(table, dst)->flags);
 	verdict->decision = class_info(table, class)->default_decision;
-	verdict->log = class_info(table, class)->flags & BH_CLASS_LOG_DENIED;
+	verdict->log = true;
 	return true;
 }
 
@@ -363,10 +361,29 @@ static enum reason judge_reason(uint8_t reason)
 	case BH_DENY_UNASSIGNED:
 		return REASON_UNASSIGNED;
 	case BH_DENY_CONFLICTED:
+	case BH_DENY_AMBIGUOUS:
 		return REASON_CONFLICTED;
-	default: /* BH_DENY_DEFAULT and BH_DENY_AMBIGUOUS; the others are no verdicts of a table */
+	default: /* BH_DENY_DEFAULT; the others are no verdicts of a table */
 		return REASON_DEFAULT;
 	}
+}
+
+/* The member that puts a conflicted port in the first of its zones: the class alone does not tell. */
+static int judge_conflict_place(const struct table_judge *judge, const struct judged_end *from,
+				const struct judged_end *to, struct place *place)
+{
+	const struct judged_end *end = from->class == BH_CLASS_CONFLICTED ? from : to;
+	struct membership membership = {0};
+	int r;
+
+	if (end->class != BH_CLASS_CONFLICTED || end->port == WORLD_NOBODY)
+		return 0;
+	r = membership_find(judge->policy, judge->world, &judge->world->ports.items[end->port], &membership);
+	if (r < 0)
+		return r;
+	*place = membership.place;
+	membership_free(&membership);
+	return 0;
 }
 
 int table_judge(void *context, const struct party *from, const struct party *to, const struct service_point *service,
@@ -396,6 +413,11 @@ int table_judge(void *context, const struct party *from, const struct party *to,
 	if (decision) {
 		verdict.rule = decision->rule;
 		verdict.place = decision->place;
+	}
+	if (verdict.reason == REASON_CONFLICTED) {
+		r = judge_conflict_place(judge, &source, &destination, &verdict.place);
+		if (r < 0)
+			return r;
 	}
 	decision = found.staged ? table_decision(judge->table, found.staged) : NULL;
 	if (decision) {
