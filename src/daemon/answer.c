@@ -95,12 +95,6 @@ static int answer_flows(struct daemon *daemon, const json_t *request, json_t **r
 
 /* ---- explain, matrix ---- */
 
-static int no_policy(json_t **ret_error)
-{
-	*ret_error = error_object("no policy is in force yet");
-	return -EAGAIN;
-}
-
 static int question_new(struct daemon *daemon, struct table_judge *judge, struct explain **ret_explain,
 			json_t **ret_error)
 {
