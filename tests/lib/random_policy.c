@@ -590,6 +590,9 @@ void random_party(struct random_state *random, const struct world *world, struct
 	if (which < 5 && world->ports.count) {
 		party.kind = PARTY_PORT;
 		party.port = random_below(random, (uint32_t)world->ports.count);
+		/* Judged as its address, of which it has none: no question. */
+		if (world->ports.items[party.port].unpoliced && !world->ports.items[party.port].addresses.count)
+			party = (struct party){.kind = PARTY_HOST};
 	} else if (which < 6) {
 		party.kind = PARTY_HOST;
 	} else {
