@@ -115,12 +115,18 @@ static bool is_policed(const struct standing *standing)
 	return standing->kind == STANDING_PORT || standing->kind == STANDING_AMBIGUOUS;
 }
 
+/* A port that is not policed, without an address: nothing to judge it by. */
+static bool is_nobody(const struct standing *standing)
+{
+	return standing->kind == STANDING_OUTSIDE && standing->addr.family == ADDR_NONE;
+}
+
 /* Traffic that no port's program sees, or that never leaves its container. */
 static bool flow_is_unpoliced(const struct world *world, const struct standing *from, const struct standing *to)
 {
 	uint32_t owner;
 
-	if (!is_policed(from) && !is_policed(to))
+	if (is_nobody(from) || is_nobody(to) || (!is_policed(from) && !is_policed(to)))
 		return true;
 	if (from->kind != STANDING_PORT || to->kind != STANDING_PORT)
 		return false;
@@ -195,13 +201,14 @@ static bool decide_by_rule(const struct question *question, struct verdict *verd
 	return true;
 }
 
-static bool share_a_group(const struct question *question)
+/* The first group that both ends are in; NULL when they share none. */
+static const struct group *shared_group(const struct question *question)
 {
 	for (uint32_t i = 0; i < question->policy->groups.count; i++)
 		if (standing_in_group(&question->from, question->policy, i) &&
 		    standing_in_group(&question->to, question->policy, i))
-			return true;
-	return false;
+			return &question->policy->groups.items[i];
+	return NULL;
 }
 
 /* Where a zone says it; the zone itself when the default holds. */
@@ -213,17 +220,20 @@ static const struct place *said_at(const struct place *key, const struct zone *z
 /* Steps 3 and 4, which are step 6 where they do not allow: two ends of one zone. */
 static bool decide_within_zone(const struct question *question, struct verdict *verdict)
 {
+	const struct group *group = shared_group(question);
 	const struct zone *zone;
 
 	if (question->from.zone == UINT32_MAX || question->from.zone != question->to.zone)
 		return false;
 	zone = &question->policy->zones.items[question->from.zone];
-	if (share_a_group(question))
-		decide(verdict, !zone->within_deny, zone->within_deny ? REASON_DEFAULT : REASON_GROUP,
-		       said_at(&zone->within_place, zone));
+	if (group && !zone->within_deny)
+		decide(verdict, true, REASON_GROUP, &group->place);
+	else if (group)
+		decide(verdict, false, REASON_DEFAULT, said_at(&zone->within_place, zone));
+	else if (zone->between_groups_allow)
+		decide(verdict, true, REASON_ZONE, said_at(&zone->between_place, zone));
 	else
-		decide(verdict, zone->between_groups_allow, zone->between_groups_allow ? REASON_ZONE : REASON_DEFAULT,
-		       said_at(&zone->between_place, zone));
+		decide(verdict, false, REASON_DEFAULT, said_at(&zone->between_place, zone));
 	return true;
 }
 
@@ -279,19 +289,33 @@ static void decide_default(const struct question *question, struct verdict *verd
 	decide(verdict, false, REASON_DEFAULT, place);
 }
 
-static int judge(const struct question *question, struct verdict *verdict)
+static bool end_is_conflicted_port(const struct standing *standing)
+{
+	return standing->kind == STANDING_PORT && standing_is_conflicted(standing);
+}
+
+/* Before the rules, and no audit loosens it. Where it comes from: the first member of the port that matched. */
+static bool decide_conflicted(const struct question *question, struct verdict *verdict)
 {
 	static const struct place nowhere;
+	const struct place *place = &nowhere;
+
+	if (!standing_is_conflicted(&question->from) && !standing_is_conflicted(&question->to))
+		return false;
+	if (end_is_conflicted_port(&question->from))
+		place = &question->from.membership.place;
+	else if (end_is_conflicted_port(&question->to))
+		place = &question->to.membership.place;
+	decide(verdict, false, REASON_CONFLICTED, place);
+	return true;
+}
+
+static int judge(const struct question *question, struct verdict *verdict)
+{
 	int r;
 
-	/* Before the rules, and no audit loosens it. */
-	if (standing_is_conflicted(&question->from) || standing_is_conflicted(&question->to)) {
-		const struct standing *end = standing_is_conflicted(&question->from) ? &question->from : &question->to;
-
-		decide(verdict, false, REASON_CONFLICTED,
-		       end->kind == STANDING_PORT ? &end->membership.place : &nowhere);
+	if (decide_conflicted(question, verdict))
 		return 0;
-	}
 	r = collect_staged(question, verdict);
 	if (r < 0)
 		return r;
