@@ -66,7 +66,7 @@ int cli_usage(const struct cli *cli, const char *command, const char *format, ..
 	__attribute__((format(printf, 3, 4)));
 /* Prints JSON (indented on a terminal) and a newline; returns CLI_OK, or CLI_ERROR when it can't be written. */
 int cli_print_json(const struct cli *cli, const json_t *json);
-/* A field's text, "" when it is absent; escaped for a terminal into a static ring of buffers: good until eight calls
+/* A field's text, "" when it is absent; escaped for a terminal into a static ring of buffers: good until 64 calls
  * later. */
 const char *cli_text(const json_t *object, const char *key);
 const char *cli_escape(const char *untrusted);

@@ -91,7 +91,7 @@ int cli_print_json(const struct cli *cli, const json_t *json)
 
 /* ---- Fields ---- */
 
-#define RING_SIZE  8
+#define RING_SIZE  64
 #define RING_WIDTH 512
 
 static char *ring_next(void)

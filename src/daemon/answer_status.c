@@ -306,14 +306,21 @@ static json_t *repairs_json(const struct daemon *daemon)
 	return json;
 }
 
+/* The watcher tells of its runtimes by name; a list reads better and keeps its order. */
 static void put_watcher(const struct daemon *daemon, json_t *status)
 {
-	json_t *watcher = port_watch_status(daemon->watch), *runtimes = json_object_get(watcher, "runtimes");
+	json_t *watcher = port_watch_status(daemon->watch), *list = json_array(), *runtime;
+	const char *name;
 
-	if (runtimes) {
-		json_object_set(status, "runtimes", runtimes);
-		json_object_del(watcher, "runtimes");
+	json_object_foreach(json_object_get(watcher, "runtimes"), name, runtime)
+	{
+		json_t *line = json_pack("{s:s}", "runtime", name);
+
+		json_object_update(line, runtime);
+		json_array_append_new(list, line);
 	}
+	json_object_set_new(status, "runtimes", list);
+	json_object_del(watcher, "runtimes");
 	json_object_set_new(status, "watcher", watcher ? watcher : json_object());
 }
 

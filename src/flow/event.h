@@ -19,7 +19,7 @@ int reason_find(const char *name);
 /* How the event's numbers become names; any may return NULL. Implemented by the daemon over its worlds and tables. */
 struct event_names {
 	void *arg;
-	const char *(*interface)(void *arg, uint32_t ifindex); /* host-side name */
+	const char *(*interface)(void *arg, uint32_t ifindex);			 /* host-side name */
 	const char *(*container)(void *arg, uint32_t port_id, uint32_t ifindex); /* owner of the port */
 	const char *(*container_at)(void *arg, int family, const uint8_t *addr,
 				    uint32_t ifindex);				   /* by address, seen from the port */
