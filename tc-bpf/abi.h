@@ -64,8 +64,8 @@ enum bh_class_flag {
  *  3. The cell for the service, or the cell for BH_SERVICE_ANY, decides; its flags say whether it is audited, reported.
  *  4. No cell: BH_DENY_DEFAULT. The decision is the destination's default_decision, if that is 0 the source's.
  *     Audited iff (source.flags | destination.flags) has AUDIT and neither end has ZONE without AUDIT; when the whole
- *     policy is in audit mode, every class but these two has AUDIT. Reported iff the destination, or if that has no ZONE the source,
- *     has LOG_DENIED. */
+ *     policy is in audit mode, every class but these two has AUDIT. Reported iff the destination, or if that has no
+ * ZONE the source, has LOG_DENIED. */
 struct bh_class_info {
 	__u32 flags;		/* enum bh_class_flag */
 	__u32 default_decision; /* named when a flow to this class is denied by default (step 6); 0: see the other end

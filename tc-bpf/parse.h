@@ -187,6 +187,11 @@ __noinline int parse_extensions(struct __sk_buff *skb, struct extensions *found)
 	return BH_DROP_EXTENSION_HEADERS;
 }
 
+static __always_inline bool ethertype_is_tag(__u16 type)
+{
+	return type == ETH_P_8021Q || type == ETH_P_8021AD;
+}
+
 /* Frame: MACs, tag, EtherType. Sets flags, ethertype, l3. */
 static __always_inline int parse_frame(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port)
 {
@@ -204,7 +209,7 @@ static __always_inline int parse_frame(struct __sk_buff *skb, struct packet *pac
 	packet->ethertype = bpf_ntohs(frame->h_proto);
 	if (unlikely(skb->vlan_present))
 		packet->flags |= PACKET_TAGGED;
-	if (unlikely(packet->ethertype == ETH_P_8021Q || packet->ethertype == ETH_P_8021AD)) {
+	if (unlikely(ethertype_is_tag(packet->ethertype))) {
 		const __u16 *tag;
 
 		if (packet->flags & PACKET_TAGGED)
@@ -214,6 +219,8 @@ static __always_inline int parse_frame(struct __sk_buff *skb, struct packet *pac
 		if (!tag)
 			return BH_DROP_SHORT;
 		packet->ethertype = bpf_ntohs(tag[1]);
+		if (ethertype_is_tag(packet->ethertype))
+			return BH_DROP_VLAN;
 		packet->l3 = sizeof(*frame) + 2 * sizeof(*tag);
 	}
 	return BH_REASON_NONE;

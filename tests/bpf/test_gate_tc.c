@@ -1,0 +1,924 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The tc gate against the kernel: real containers' ends, real packets, restarts, crashes and meddlers. */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gate/tc.h"
+#include "gate/tc_private.h"
+#include "tests/lib/lab.h"
+
+#define POLICY_HEAD                                            \
+	"version: 1\n"                                         \
+	"zones:\n"                                             \
+	"  red: { members: [ { name: a* } ], within: deny }\n" \
+	"  blue: { members: [ { name: b* } ], within: deny }\n"
+#define POLICY_ALLOW POLICY_HEAD "rules:\n  - { from: red, to: blue, allow: [ tcp/5000-5009, udp/5000 ] }\n"
+#define POLICY_NONE  POLICY_HEAD
+#define POLICY_MORE                                                                     \
+	POLICY_HEAD "rules:\n"                                                          \
+		    "  - { from: red, to: blue, allow: [ tcp/5000-5009, udp/5000 ] }\n" \
+		    "  - { from: blue, to: red, allow: tcp/6000 }\n"
+
+struct fixture {
+	struct lab lab;
+	struct gate_options options;
+	struct tc_gate *tc;
+	struct lab_box *a, *b;
+	int listeners[2]; /* of b, port 5000, both families */
+};
+static struct fixture fixture;
+static const bool no_tcx = true, with_tcx = false;
+
+/* ---- Steps
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static void gate_start(struct fixture *f)
+{
+	struct error error = {0};
+
+	if (tc_gate_open(&f->options, &f->tc, &error) < 0)
+		fail_msg("%s", error.text);
+}
+
+static void gate_stop(struct fixture *f)
+{
+	tc_gate_close(f->tc);
+	f->tc = NULL;
+}
+
+/* As gate_apply() does it, without the door. */
+static void apply_desired(struct fixture *f)
+{
+	struct error error = {0};
+
+	if (tc_gate_close_ports(f->tc, &f->lab.desired, &error) < 0 ||
+	    tc_gate_prepare(f->tc, &f->lab.desired, false, &error) < 0)
+		fail_msg("%s", error.text);
+	tc_gate_flip(f->tc);
+}
+
+static void apply(struct fixture *f, const char *policy)
+{
+	lab_desire(&f->lab, policy);
+	apply_desired(f);
+	for (size_t i = 0; i < f->lab.desired.port_count; i++)
+		if (f->lab.ports[i].ret_result < 0)
+			fail_msg("%s: %s", f->lab.ports[i].name, f->lab.ports[i].ret_problem);
+}
+
+static void drift_is(struct fixture *f, const char *expected)
+{
+	struct text drift = {0};
+	int result = tc_gate_check(f->tc, &drift);
+
+	if (!expected && result != 0)
+		fail_msg("drift %d: %s", result, text_string(&drift));
+	if (expected && (result != 1 || !strstr(text_string(&drift), expected)))
+		fail_msg("no '%s' in drift %d: %s", expected, result, text_string(&drift));
+	text_free(&drift);
+}
+
+static bool a_reaches_b(struct fixture *f, uint16_t port)
+{
+	return lab_reaches(&f->lab, f->a, f->b, ADDR_V4, port);
+}
+
+struct pair {
+	int client, server;
+};
+
+static struct pair connection(struct fixture *f)
+{
+	struct pair pair;
+
+	pair.client = lab_connect(&f->lab, f->a, f->b, ADDR_V4, 5000, 1000);
+	assert_true(pair.client >= 0);
+	pair.server = lab_accept(f->listeners[0]);
+	return pair;
+}
+
+static bool pair_talks(const struct pair *pair)
+{
+	return lab_talks(pair->client, pair->server, 600) && lab_talks(pair->server, pair->client, 600);
+}
+
+static void pair_close(const struct pair *pair)
+{
+	close(pair->client);
+	close(pair->server);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = &fixture;
+	const char *why;
+
+	memset(f, 0, sizeof(*f));
+	if (!lab_open(&f->lab, &why))
+		fail_msg("%s", why);
+	f->options = (struct gate_options){
+		.pin_dir = LAB_PIN_DIR,
+		.stamp_shift = BH_STAMP_SHIFT_DEFAULT,
+		.flow_quota = 1024,
+		.no_tcx = **(const bool **)state,
+	};
+	f->a = lab_box_add(&f->lab, "a");
+	f->b = lab_box_add(&f->lab, "b");
+	f->listeners[0] = lab_listen(&f->lab, f->b, ADDR_V4, 5000);
+	f->listeners[1] = lab_listen(&f->lab, f->b, ADDR_V6, 5000);
+	gate_start(f);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	tc_gate_close(f->tc);
+	close(f->listeners[0]);
+	close(f->listeners[1]);
+	lab_close(&f->lab);
+	return 0;
+}
+
+/* ---- Policing
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void polices(void **state)
+{
+	struct fixture *f = *state;
+	int refused = lab_listen(&f->lab, f->b, ADDR_V4, 5010), back = lab_listen(&f->lab, f->a, ADDR_V4, 6000);
+
+	assert_true(a_reaches_b(f, 5000)); /* nothing is policed yet */
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_int_equal(tc_gate_generation(f->tc), 1);
+	assert_true(a_reaches_b(f, 5000));
+	assert_true(lab_reaches(&f->lab, f->a, f->b, ADDR_V6, 5000));
+	assert_false(a_reaches_b(f, 5010));
+	assert_false(lab_reaches(&f->lab, f->b, f->a, ADDR_V4, 6000));
+	apply(f, POLICY_MORE);
+	assert_true(lab_reaches(&f->lab, f->b, f->a, ADDR_V4, 6000));
+	apply(f, POLICY_NONE);
+	assert_false(a_reaches_b(f, 5000));
+	assert_false(lab_reaches(&f->lab, f->a, f->b, ADDR_V6, 5000));
+	assert_int_equal(tc_gate_generation(f->tc), 3);
+	close(refused);
+	close(back);
+}
+
+static void closed_port_passes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct pair pair;
+
+	apply(f, POLICY_ALLOW);
+	pair = connection(f);
+	f->b->open = false;
+	apply(f, POLICY_ALLOW);
+	assert_false(pair_talks(&pair));
+	assert_false(a_reaches_b(f, 5000));
+	f->b->open = true;
+	apply(f, POLICY_ALLOW);
+	assert_true(a_reaches_b(f, 5000));
+	pair_close(&pair);
+}
+
+static void reload_keeps_and_cuts(void **state)
+{
+	struct fixture *f = *state;
+	struct pair pair;
+
+	apply(f, POLICY_ALLOW);
+	pair = connection(f);
+	for (int i = 0; i < 10; i++) {
+		apply(f, i % 2 ? POLICY_ALLOW : POLICY_MORE);
+		assert_true(pair_talks(&pair));
+	}
+	apply(f, POLICY_NONE);
+	assert_false(pair_talks(&pair));
+	pair_close(&pair);
+}
+
+static void cancelled_apply_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct error error = {0};
+	struct pair pair;
+
+	apply(f, POLICY_ALLOW);
+	pair = connection(f);
+	lab_box_add(&f->lab, "b2");
+	lab_desire(&f->lab, POLICY_NONE);
+	assert_int_equal(tc_gate_prepare(f->tc, &f->lab.desired, false, &error), 0);
+	tc_gate_cancel(f->tc);
+	assert_int_equal(tc_gate_generation(f->tc), 1);
+	assert_true(pair_talks(&pair));
+	assert_true(a_reaches_b(f, 5000));
+	/* The new one is not open: its entry says so to the programs. */
+	struct bh_port entry;
+	assert_int_equal(bpf_map_lookup_elem(f->tc->maps[TC_PORTS], &f->lab.boxes[2].ifindex, &entry), 0);
+	assert_false(entry.flags & BH_PORT_OPEN);
+	apply(f, POLICY_ALLOW);
+	assert_true(pair_talks(&pair));
+	pair_close(&pair);
+}
+
+static void too_many_addresses_close_one_port(void **state)
+{
+	struct fixture *f = *state;
+	struct addr many[BH_PORT_ADDRS_MAX + 1];
+
+	apply(f, POLICY_ALLOW);
+	for (uint32_t i = 0; i < BH_PORT_ADDRS_MAX + 1; i++)
+		many[i] = addr_from_v4(0x0a090100 + i);
+	memcpy(many, f->b->addresses, sizeof(f->b->addresses));
+	lab_desire(&f->lab, POLICY_ALLOW);
+	f->lab.ports[1].addresses = many;
+	f->lab.ports[1].address_count = BH_PORT_ADDRS_MAX;
+	apply_desired(f);
+	assert_int_equal(f->lab.ports[1].ret_result, 0);
+	assert_true(a_reaches_b(f, 5000));
+	f->lab.ports[1].address_count++;
+	apply_desired(f);
+	assert_int_equal(f->lab.ports[1].ret_result, -E2BIG);
+	assert_int_equal(f->lab.ports[0].ret_result, 0);
+	assert_false(a_reaches_b(f, 5000));
+}
+
+/* ---- Restarts and crashes
+ * --------------------------------------------------------------------------------------------- */
+
+static void restart_keeps_flows(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t program, id;
+	struct pair pair;
+
+	apply(f, POLICY_ALLOW);
+	pair = connection(f);
+	program = f->tc->program_ids[TC_INGRESS];
+	id = tc_port_find(f->tc, f->a->ifindex)->entry.id;
+	gate_stop(f);
+	assert_true(pair_talks(&pair));
+	assert_true(a_reaches_b(f, 5000));
+	assert_false(a_reaches_b(f, 5010));
+	gate_start(f);
+	assert_true(pair_talks(&pair));
+	assert_int_equal(tc_gate_generation(f->tc), 1);
+	assert_int_not_equal(f->tc->program_ids[TC_INGRESS], program);
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_int_equal(tc_port_find(f->tc, f->a->ifindex)->entry.id, id);
+	assert_true(pair_talks(&pair));
+	/* The old programs are nowhere any more. */
+	gate_stop(f);
+	assert_int_equal(bpf_prog_get_fd_by_id(program), -ENOENT);
+	gate_start(f);
+	apply(f, POLICY_NONE);
+	assert_false(pair_talks(&pair));
+	pair_close(&pair);
+}
+
+struct stream {
+	int from, to;
+	struct sockaddr_storage address;
+	volatile bool stop;
+	unsigned long sent, received;
+};
+
+static void *stream_send(void *arg)
+{
+	struct stream *stream = arg;
+
+	/* Few enough to fit the receiver's buffer for as long as a test lasts, many enough to hit any gap. */
+	while (!stream->stop) {
+		const struct timespec pause_time = {.tv_nsec = 50000};
+
+		if (send(stream->from, &stream->sent, sizeof(stream->sent), 0) > 0)
+			stream->sent++;
+		nanosleep(&pause_time, NULL);
+	}
+	return NULL;
+}
+
+static void *stream_receive(void *arg)
+{
+	struct stream *stream = arg;
+	struct pollfd poll_fd = {.fd = stream->to, .events = POLLIN};
+	unsigned long number;
+
+	while (poll(&poll_fd, 1, 500) == 1)
+		if (recv(stream->to, &number, sizeof(number), MSG_DONTWAIT) > 0)
+			stream->received++;
+	return NULL;
+}
+
+static void no_packet_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	struct stream stream = {0};
+	pthread_t sender, receiver;
+
+	apply(f, POLICY_ALLOW);
+	stream.to = lab_datagram(&f->lab, f->b, 5000, NULL);
+	stream.from = lab_datagram(&f->lab, f->a, 0, f->b);
+	assert_int_equal(pthread_create(&receiver, NULL, stream_receive, &stream), 0);
+	assert_int_equal(pthread_create(&sender, NULL, stream_send, &stream), 0);
+	for (int i = 0; i < 10; i++)
+		apply(f, i % 2 ? POLICY_ALLOW : POLICY_MORE);
+	for (int i = 0; i < 3; i++) {
+		gate_stop(f);
+		gate_start(f);
+		apply(f, POLICY_ALLOW);
+	}
+	stream.stop = true;
+	pthread_join(sender, NULL);
+	pthread_join(receiver, NULL);
+	assert_true(stream.sent > 1000);
+	assert_int_equal(stream.received, stream.sent);
+	close(stream.from);
+	close(stream.to);
+}
+
+/* A daemon that is killed again and again at any point leaves what the next one can take over. */
+static void survives_kills(void **state)
+{
+	struct fixture *f = *state;
+	struct pair pair;
+
+	apply(f, POLICY_ALLOW);
+	pair = connection(f);
+	gate_stop(f);
+	srand(7);
+	for (int i = 0; i < 25; i++) {
+		const struct timespec moment = {.tv_nsec = (rand() % 120) * 1000000l};
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			for (;;) {
+				gate_start(f);
+				f->lab.generation = tc_gate_generation(f->tc);
+				apply(f, POLICY_MORE);
+				gate_stop(f);
+			}
+		}
+		assert_true(pid > 0);
+		nanosleep(&moment, NULL);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		assert_true(pair_talks(&pair));
+		assert_false(a_reaches_b(f, 5010));
+	}
+	gate_start(f);
+	f->lab.generation = tc_gate_generation(f->tc);
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_true(pair_talks(&pair));
+	pair_close(&pair);
+}
+
+static void half_made_pins_are_made_anew(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, POLICY_ALLOW);
+	gate_stop(f);
+	/* What a crash before the last rename leaves; and a link that nobody has a port for. */
+	assert_int_equal(rename(LAB_PIN_DIR "/map_own", LAB_PIN_DIR "/new_map_own"), 0);
+	assert_int_equal(mkdir(LAB_PIN_DIR "/new_dir", 0700), 0);
+	gate_start(f);
+	f->lab.generation = tc_gate_generation(f->tc);
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_true(f->tc->taken_over); /* the program still knew the map */
+	assert_int_equal(access(LAB_PIN_DIR "/new_map_own", F_OK), -1);
+	assert_true(a_reaches_b(f, 5000));
+	assert_false(a_reaches_b(f, 5010));
+	rmdir(LAB_PIN_DIR "/new_dir");
+}
+
+static void newer_state_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct error error = {0};
+	struct tc_gate *tc;
+
+	apply(f, POLICY_ALLOW);
+	f->tc->config->version = BH_ABI_VERSION + 1;
+	gate_stop(f);
+	assert_int_equal(tc_gate_open(&f->options, &tc, &error), -EPROTO);
+	assert_non_null(strstr(error.text, "version 2"));
+	assert_non_null(strstr(error.text, "up to 1"));
+	/* It is still enforced. */
+	assert_true(a_reaches_b(f, 5000));
+	assert_false(a_reaches_b(f, 5010));
+}
+
+/* ---- Interfaces come and go
+ * --------------------------------------------------------------------------------------------- */
+
+static void gone_port_leaves_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct tc_shape shape;
+	uint32_t ifindex = f->b->ifindex, id;
+	struct bh_port entry;
+
+	apply(f, POLICY_ALLOW);
+	assert_true(a_reaches_b(f, 5000));
+	id = tc_port_find(f->tc, ifindex)->entry.id;
+	lab_box_remove(&f->lab, f->b);
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_null(tc_port_find(f->tc, ifindex));
+	assert_int_equal(bpf_map_lookup_elem(f->tc->maps[TC_PORTS], &ifindex, &entry), -ENOENT);
+	shape = f->tc->shapes[TC_OWN];
+	struct tc_entries own;
+	assert_int_equal(tc_entries_read(f->tc->maps[TC_OWN], &shape, &own), 0);
+	assert_int_equal(own.count, 3); /* a's */
+	tc_entries_free(&own);
+	/* Another interface gets the number: it is another port. */
+	f->b = lab_box_add_at(&f->lab, "b3", ifindex);
+	assert_int_equal(f->b->ifindex, ifindex);
+	apply(f, POLICY_ALLOW);
+	assert_int_not_equal(tc_port_find(f->tc, ifindex)->entry.id, id);
+	int listener = lab_listen(&f->lab, f->b, ADDR_V4, 5001);
+	assert_true(a_reaches_b(f, 5001));
+	close(listener);
+}
+
+static void number_used_again_while_away(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t ifindex = f->b->ifindex, id;
+
+	apply(f, POLICY_ALLOW);
+	id = tc_port_find(f->tc, ifindex)->entry.id;
+	gate_stop(f);
+	lab_box_remove(&f->lab, f->b);
+	f->b = lab_box_add_at(&f->lab, "b3", ifindex);
+	gate_start(f);
+	f->lab.generation = tc_gate_generation(f->tc);
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_int_not_equal(tc_port_find(f->tc, ifindex)->entry.id, id);
+	int listener = lab_listen(&f->lab, f->b, ADDR_V4, 5001);
+	assert_true(a_reaches_b(f, 5001));
+	assert_false(a_reaches_b(f, 5010));
+	close(listener);
+}
+
+static void vanished_interface_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	lab_desire(&f->lab, POLICY_ALLOW);
+	lab_run(&f->lab, NULL, "ip link del vb");
+	apply_desired(f);
+	assert_int_equal(f->lab.ports[0].ret_result, 0);
+	assert_true(f->lab.ports[1].ret_result < 0);
+	assert_non_null(strstr(f->lab.ports[1].ret_problem, "gone"));
+}
+
+/* ---- Adoption
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static void seeds_are_judged(void **state)
+{
+	struct fixture *f = *state;
+	struct pair kept = connection(f), unknown = connection(f);
+	struct sockaddr_in client;
+	socklen_t size = sizeof(client);
+	struct gate_seed a_seed = {.protocol = IPPROTO_TCP, .direction = BH_FLOW_OUT, .remote_port = 5000}, b_seed;
+
+	assert_int_equal(getsockname(kept.client, (struct sockaddr *)&client, &size), 0);
+	a_seed.own = f->a->addresses[0];
+	a_seed.remote = f->b->addresses[0];
+	a_seed.own_port = ntohs(client.sin_port);
+	b_seed = (struct gate_seed){.protocol = IPPROTO_TCP,
+				    .direction = BH_FLOW_IN,
+				    .own = a_seed.remote,
+				    .remote = a_seed.own,
+				    .own_port = 5000,
+				    .remote_port = a_seed.own_port};
+	f->a->seeds = &a_seed;
+	f->b->seeds = &b_seed;
+	f->a->seed_count = f->b->seed_count = 1;
+	apply(f, POLICY_ALLOW);
+	assert_int_equal(tc_gate_port_flows(f->tc, f->a->ifindex), 1);
+	/* The answer comes first: it is judged as what it belongs to. */
+	assert_true(lab_talks(kept.server, kept.client, 600));
+	assert_true(pair_talks(&kept));
+	assert_false(pair_talks(&unknown));
+	apply(f, POLICY_NONE);
+	assert_false(pair_talks(&kept));
+	pair_close(&kept);
+	pair_close(&unknown);
+}
+
+/* ---- Meddlers
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* A program that lets everything pass and ends the chain: TC_ACT_OK. */
+static int foreign_program(void)
+{
+	struct bpf_insn instructions[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", instructions, 2, NULL);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void lost_pins_are_repaired(void **state)
+{
+	struct fixture *f = *state;
+	struct pair pair;
+	char name[64], path[TC_PATH_MAX];
+
+	apply(f, POLICY_ALLOW);
+	pair = connection(f);
+	assert_int_equal(unlink(LAB_PIN_DIR "/map_cells"), 0);
+	assert_int_equal(unlink(LAB_PIN_DIR "/prog_egress"), 0);
+	drift_is(f, "cells is not pinned");
+	drift_is(f, "bulkhead_egress is not pinned");
+	if (f->tc->tcx) {
+		tc_pin_path(LAB_PIN_DIR, tc_link_name(f->a->ifindex, TC_EGRESS, name), path);
+		assert_int_equal(unlink(path), 0);
+		drift_is(f, "va: the link at egress is not pinned");
+	}
+	/* The daemon holds on to them meanwhile. */
+	assert_true(pair_talks(&pair));
+	assert_false(a_reaches_b(f, 5010));
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_true(pair_talks(&pair));
+	pair_close(&pair);
+}
+
+static void entries_are_repaired(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_port entry;
+	uint32_t slot;
+
+	apply(f, POLICY_ALLOW);
+	assert_int_equal(bpf_map_lookup_elem(f->tc->maps[TC_PORTS], &f->b->ifindex, &entry), 0);
+	entry.identity[0] = entry.identity[1] = BH_CLASS_HOST;
+	assert_int_equal(bpf_map_update_elem(f->tc->maps[TC_PORTS], &f->b->ifindex, &entry, BPF_ANY), 0);
+	drift_is(f, "vb: its entry was changed");
+	apply_desired(f);
+	drift_is(f, NULL);
+	slot = tc_active_slot(f->tc);
+	assert_int_equal(bpf_map_delete_elem(f->tc->maps[TC_CELLS], &slot), 0);
+	assert_false(a_reaches_b(f, 5000)); /* closed, not open */
+	drift_is(f, "the cells in force were changed");
+	apply_desired(f);
+	drift_is(f, NULL);
+	assert_true(a_reaches_b(f, 5000));
+}
+
+static void removed_link_is_attached_again(void **state)
+{
+	struct fixture *f = *state;
+	char name[64], path[TC_PATH_MAX];
+	int link;
+
+	if (!f->tc->tcx)
+		skip(); /* as the kernel answered when asked for it */
+	apply(f, POLICY_ALLOW);
+	link = bpf_obj_get(tc_pin_path(LAB_PIN_DIR, tc_link_name(f->b->ifindex, TC_EGRESS, name), path));
+	assert_true(link >= 0);
+	assert_int_equal(bpf_link_detach(link), 0);
+	close(link);
+	drift_is(f, "vb: our program is not attached at egress");
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_true(a_reaches_b(f, 5000));
+	assert_false(a_reaches_b(f, 5010));
+}
+
+static void link_goes_to_the_front(void **state)
+{
+	struct fixture *f = *state;
+	int foreign = foreign_program(), refused = lab_listen(&f->lab, f->b, ADDR_V4, 5010), link;
+	struct {
+		uint32_t program, ifindex, type, flags, relative, pad;
+		uint64_t revision;
+	} create = {.program = (uint32_t)foreign, .ifindex = f->b->ifindex, .type = 47, .flags = 1u << 3};
+	struct pair pair;
+	json_t *status;
+
+	if (!f->tc->tcx)
+		skip();
+	apply(f, POLICY_ALLOW);
+	pair = connection(f);
+	link = lab_bpf(BPF_LINK_CREATE, &create, sizeof(create));
+	assert_true(link >= 0);
+	drift_is(f, "vb: the program foreign");
+	status = tc_gate_status(f->tc);
+	assert_int_equal(json_array_size(json_object_get(status, "foreign")), 1);
+	assert_true(json_is_false(json_object_get(status, "healthy")));
+	json_decref(status);
+	for (int i = 0; i < 3; i++) {
+		apply(f, POLICY_ALLOW);
+		drift_is(f, NULL);
+		assert_false(a_reaches_b(f, 5010));
+		assert_true(pair_talks(&pair));
+		/* And again ahead of the second instance. */
+		close(link);
+		link = lab_bpf(BPF_LINK_CREATE, &create, sizeof(create));
+		assert_true(link >= 0);
+		drift_is(f, "vb: the program foreign");
+	}
+	close(link);
+	drift_is(f, NULL);
+	close(foreign);
+	close(refused);
+	pair_close(&pair);
+}
+
+static void removed_filter_is_attached_again(void **state)
+{
+	struct fixture *f = *state;
+	int refused = lab_listen(&f->lab, f->b, ADDR_V4, 5010);
+
+	apply(f, POLICY_ALLOW);
+	lab_run(&f->lab, NULL, "tc filter del dev vb egress");
+	drift_is(f, "vb: our filter is not attached at egress");
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_true(a_reaches_b(f, 5000));
+	assert_false(a_reaches_b(f, 5010));
+	lab_run(&f->lab, NULL, "tc qdisc del dev vb clsact");
+	drift_is(f, "vb: our filter is not attached at ingress");
+	apply(f, POLICY_ALLOW);
+	assert_false(a_reaches_b(f, 5010));
+	close(refused);
+}
+
+static void foreign_handle_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+	int foreign = foreign_program();
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)f->b->ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = foreign, .handle = 0x42554c00, .priority = 1);
+	LIBBPF_OPTS(bpf_tc_opts, query, .handle = 0x42554c00, .priority = 1);
+	json_t *status;
+
+	assert_int_equal(bpf_tc_hook_create(&hook), 0);
+	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_int_equal(bpf_tc_query(&hook, &query), 0);
+	assert_int_equal(query.prog_id, opts.prog_id);
+	/* The youngest filter runs first: ours is ahead. One that comes later is ahead of ours, and told. */
+	status = tc_gate_status(f->tc);
+	assert_int_equal(json_array_size(json_object_get(status, "foreign")), 0);
+	json_decref(status);
+	opts.handle = 77;
+	opts.prog_id = 0;
+	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+	status = tc_gate_status(f->tc);
+	assert_int_equal(json_array_size(json_object_get(status, "foreign")), 1);
+	json_decref(status);
+	gate_stop(f);
+	struct error error = {0};
+	assert_int_equal(tc_gate_uninstall(&f->options, lab_ignore_line, NULL, &error), 0);
+	/* Theirs are still there, and so is the qdisc that they use. */
+	query.prog_id = query.flags = 0;
+	assert_int_equal(bpf_tc_query(&hook, &query), 0);
+	close(foreign);
+}
+
+/* From one way of attaching to the other and back, as a change of kernel or of a setting makes it. */
+static void other_way_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t handle, ids[TC_LINE_MAX];
+	struct pair pair;
+
+	apply(f, POLICY_ALLOW);
+	pair = connection(f);
+	gate_stop(f);
+	f->options.no_tcx = !f->options.no_tcx;
+	gate_start(f);
+	f->lab.generation = tc_gate_generation(f->tc);
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_true(pair_talks(&pair));
+	assert_int_equal(tc_tcx_line(f->a->ifindex, TC_INGRESS, ids), f->options.no_tcx ? 0 : 1);
+	assert_int_equal(tc_clsact_find(f->a->ifindex, TC_INGRESS, &handle) != 0, f->options.no_tcx);
+	pair_close(&pair);
+}
+
+/* ---- What is told
+ * ------------------------------------------------------------------------------------------------------------- */
+
+struct told {
+	struct loop *loop;
+	unsigned int events, drifts;
+	struct bh_event last;
+	char what[256], who[64];
+};
+
+static void on_event(void *arg, const struct bh_event *event)
+{
+	struct told *told = arg;
+
+	told->events++;
+	fprintf(stderr, "ev v%u pr%u fl%x sp%u %u.%u.%u.%u r%u dp%u if%u dir%u\n", event->verdict, event->protocol,
+		event->tcp_flags, event->source_port, event->source[0], event->source[1], event->source[2],
+		event->source[3], event->reason, event->destination_port, event->ifindex, event->direction);
+	told->last = *event;
+	loop_quit(told->loop, 0);
+}
+
+static void on_drift(void *arg, const char *what, const char *who)
+{
+	struct told *told = arg;
+
+	told->drifts++;
+	snprintf(told->what, sizeof(told->what), "%s", what);
+	snprintf(told->who, sizeof(told->who), "%s", who);
+	loop_quit(told->loop, 0);
+}
+
+static void on_time(struct loop *loop, void *arg)
+{
+	(void)arg;
+	loop_quit(loop, 1);
+}
+
+static void events_and_drift_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct told told = {0};
+	struct gate_callbacks callbacks = {.on_event = on_event, .on_drift = on_drift, .arg = &told};
+	struct bh_port_counters counters;
+	struct bh_counter counter;
+	struct loop_source *timer;
+	struct error error = {0};
+
+	assert_int_equal(loop_new(&told.loop), 0);
+	assert_int_equal(loop_add_timer(told.loop, on_time, NULL, &timer), 0);
+	assert_int_equal(tc_gate_watch(f->tc, told.loop, &callbacks, &error), 0);
+	apply(f, POLICY_ALLOW);
+	assert_false(a_reaches_b(f, 5010));
+	assert_int_equal(loop_set_timer(timer, 2000, 0), 0);
+	while (told.events == 0 || told.last.destination_port != 5010)
+		assert_int_equal(loop_run(told.loop), 0);
+	assert_int_equal(told.last.verdict, BH_EVENT_DENY);
+	assert_int_equal(told.last.reason, BH_DENY_DEFAULT);
+	assert_int_equal(told.last.ifindex, f->a->ifindex);
+	assert_int_equal(tc_gate_port_counters(f->tc, f->a->ifindex, &counters), 0);
+	assert_true(counters.denied[0].packets >= 1);
+	assert_int_equal(tc_gate_reason_counter(f->tc, BH_DENY_DEFAULT, &counter), 0);
+	assert_true(counter.packets >= 1);
+
+	if (f->tc->tcx)
+		assert_int_equal(unlink(LAB_PIN_DIR "/map_cells"), 0);
+	else
+		lab_run(&f->lab, NULL, "tc filter del dev vb egress");
+	while (told.drifts == 0)
+		assert_int_equal(loop_run(told.loop), 0);
+	if (!f->tc->tcx)
+		assert_true(strncmp(told.who, "tc", 2) == 0 || strncmp(told.who, "netlink", 7) == 0);
+	assert_non_null(strstr(told.what, f->tc->tcx ? "cells" : "vb: our filter"));
+	tc_gate_close(f->tc);
+	f->tc = NULL;
+	loop_free(told.loop);
+}
+
+static void rule_counters_start_at_nought(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_counter counter;
+	uint32_t rule = 0;
+
+	apply(f, POLICY_ALLOW);
+	assert_true(a_reaches_b(f, 5000));
+	for (size_t i = 0; i < f->lab.table->decisions.count; i++)
+		if (f->lab.table->decisions.items[i].rule == 0)
+			rule = f->lab.table->decisions.items[i].number;
+	assert_int_not_equal(rule, 0);
+	assert_int_equal(tc_gate_rule_counter(f->tc, rule, &counter), 0);
+	assert_true(counter.packets >= 6);
+	apply(f, POLICY_ALLOW); /* the same rule goes on counting */
+	struct bh_counter after;
+	assert_int_equal(tc_gate_rule_counter(f->tc, rule, &after), 0);
+	assert_true(after.packets >= counter.packets);
+	for (size_t i = 0; i < f->lab.table->decisions.count; i++)
+		f->lab.table->decisions.items[i].fresh = true;
+	lab_desire(&f->lab, POLICY_ALLOW);
+	for (size_t i = 0; i < f->lab.table->decisions.count; i++)
+		f->lab.table->decisions.items[i].fresh = true;
+	apply_desired(f);
+	assert_int_equal(tc_gate_rule_counter(f->tc, rule, &after), 0);
+	assert_int_equal(after.packets, 0);
+	assert_int_equal(tc_gate_rule_counter(f->tc, BH_DECISIONS_MAX, &after), 0);
+}
+
+static void uninstall_leaves_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct error error = {0};
+	uint32_t handle, ids[TC_LINE_MAX];
+
+	apply(f, POLICY_NONE);
+	assert_false(a_reaches_b(f, 5000));
+	gate_stop(f);
+	assert_int_equal(tc_gate_uninstall(&f->options, lab_ignore_line, NULL, &error), 0);
+	assert_int_equal(access(LAB_PIN_DIR, F_OK), -1);
+	assert_int_equal(tc_tcx_line(f->a->ifindex, TC_INGRESS, ids), 0);
+	assert_int_equal(tc_clsact_find(f->a->ifindex, TC_INGRESS, &handle), 0);
+	lab_run(&f->lab, NULL, "! tc qdisc show dev va | grep -q clsact");
+	assert_true(a_reaches_b(f, 5000));
+	/* Once more is fine. */
+	assert_int_equal(tc_gate_uninstall(&f->options, lab_ignore_line, NULL, &error), 0);
+}
+
+#define BOTH(test)                                                        \
+	{#test " (tcx)", test, setup, teardown, (void *)&with_tcx},       \
+	{                                                                 \
+#test " (clsact)", test, setup, teardown, (void *)&no_tcx \
+	}
+#define TCX(test)                                               \
+	{                                                       \
+#test, test, setup, teardown, (void *)&with_tcx \
+	}
+#define CLSACT(test)                                          \
+	{                                                     \
+#test, test, setup, teardown, (void *)&no_tcx \
+	}
+
+/* Tried in a process of its own. */
+static bool allowed(const char **ret_why)
+{
+	pid_t pid = fork();
+	struct lab lab;
+	int status = 0;
+
+	*ret_why = "namespaces or the BPF file system are not allowed here (not root?)";
+	if (pid == 0)
+		_exit(lab_open(&lab, ret_why) ? 0 : 1);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(polices),
+		TCX(closed_port_passes_nothing),
+		BOTH(reload_keeps_and_cuts),
+		TCX(cancelled_apply_changes_nothing),
+		TCX(too_many_addresses_close_one_port),
+		BOTH(restart_keeps_flows),
+		BOTH(no_packet_is_lost),
+		BOTH(survives_kills),
+		TCX(half_made_pins_are_made_anew),
+		TCX(newer_state_is_refused),
+		BOTH(gone_port_leaves_nothing),
+		BOTH(number_used_again_while_away),
+		BOTH(vanished_interface_is_told),
+		TCX(seeds_are_judged),
+		BOTH(lost_pins_are_repaired),
+		TCX(entries_are_repaired),
+		TCX(removed_link_is_attached_again),
+		TCX(link_goes_to_the_front),
+		CLSACT(removed_filter_is_attached_again),
+		CLSACT(foreign_handle_is_left_alone),
+		BOTH(other_way_is_taken),
+		BOTH(events_and_drift_are_told),
+		TCX(rule_counters_start_at_nought),
+		BOTH(uninstall_leaves_nothing),
+	};
+	const char *why;
+
+	if (!allowed(&why)) {
+		printf("1..0 # SKIP %s\n", why);
+		return 0;
+	}
+	cmocka_set_test_filter(getenv("TEST_FILTER"));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
