@@ -122,10 +122,6 @@ static void entry_touch(struct port_watch *watch, struct entry *entry, const str
 		entry->looks = 0;
 		entry->look = true;
 	}
-	if (other_end && !link->elsewhere) {
-		entry_forget(entry);
-		namespace_free(&entry->namespace);
-	}
 	entry->link = *link;
 	entry->seen = true;
 }

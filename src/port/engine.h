@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A container as Docker's API, Docker's files and `podman container inspect` describe it: the three are alike. */
+#ifndef BULKHEAD_PORT_ENGINE_H
+#define BULKHEAD_PORT_ENGINE_H
+
+#include <jansson.h>
+
+#include "evidence.h"
+#include "watch.h"
+
+/* Of one container, in the runtimes' own bounds. */
+#define ENGINE_ENDPOINTS_MAX 64u
+#define ENGINE_ID_SIZE	     64u
+
+struct engine_endpoint {  /* the container on one network */
+	char *network;	  /* its name */
+	char *network_id; /* Docker's; NULL: it is not said */
+	bool has_mac;
+	struct mac mac;
+	struct port_addrs addresses, gateways;
+};
+struct engine_record {
+	struct owner owner; /* without `network` */
+	bool running;
+	bool host_network;
+	char *sandbox;		 /* name of the file that pins its own namespace; NULL: it has none */
+	int32_t pid;		 /* 0: not running, or not said */
+	char reason[REASON_MAX]; /* not "": it can't be used, because of this */
+	struct {
+		ARRAY_OF(struct engine_endpoint);
+	} endpoints;
+	struct {
+		ARRAY_OF(struct published);
+	} published;
+};
+
+/* Never fails for what the container's maker has written: then `reason` is set. -EINVAL: it is no container at all;
+ * -ENOMEM. */
+int engine_record_parse(const json_t *json, const char *runtime, struct engine_record *ret_record);
+void engine_record_free(struct engine_record *record);
+
+bool engine_is_id(const char *text); /* 64 hexadecimal digits */
+/* "172.17.0.2/16" or "172.17.0.2": added; "": nothing. -EINVAL, -ENOSPC, -ENOMEM. */
+int engine_add_addr(struct port_addrs *addrs, const char *text);
+
+/* The endpoint on the network that the port is on: by the network's id, where it is known; else the one whose gateway
+ * is the bridge's address; else the one with this MAC. NULL: none. */
+const struct engine_endpoint *engine_endpoint_find(const struct engine_record *record, const char *network_id,
+						   const struct runtime_question *question);
+/* 0, -ENOMEM, or -EINVAL with `reason`. */
+int engine_evidence(const struct engine_record *record, const struct engine_endpoint *endpoint,
+		    struct evidence *evidence, char reason[REASON_MAX]);
+
+/* The control group of a container's process, cut behind the part that holds the container's id: what is below is the
+ * container's own work. NULL: it has none that says so. The caller frees. */
+char *engine_cgroup(const char *proc, int32_t pid, const char *id);
+
+#endif
