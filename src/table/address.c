@@ -108,7 +108,7 @@ static int address_settle(struct compile *compile, struct claims *claims)
 {
 	struct table *table = compile->table;
 
-	qsort(claims->items, claims->count, sizeof(*claims->items), claim_compare);
+	array_sort(claims, claim_compare);
 	for (size_t i = 0, end; i < claims->count; i = end) {
 		const struct claim *first = &claims->items[i];
 		struct address_entry *entry = array_append(&table->addresses);

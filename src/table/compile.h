@@ -14,6 +14,13 @@
 #define COMPILE_ENDS_MAX       (1u << 25) /* subjects of an end, summed over ends: 128 MiB */
 #define COMPILE_INCIDENCES_MAX (1u << 24) /* rules that hold for one source, summed over destinations: 64 MiB */
 
+/* qsort(3) of an array of base/array.h, which may be empty. */
+#define array_sort(array, compare)                                                                 \
+	do {                                                                                       \
+		if ((array)->count > 1)                                                            \
+			qsort((array)->items, (array)->count, sizeof(*(array)->items), (compare)); \
+	} while (0)
+
 struct numbers {
 	ARRAY_OF(uint32_t);
 };

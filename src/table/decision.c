@@ -229,6 +229,5 @@ static int decision_compare(const void *a, const void *b)
 
 void compile_decisions_sort(struct compile *compile)
 {
-	qsort(compile->table->decisions.items, compile->table->decisions.count,
-	      sizeof(*compile->table->decisions.items), decision_compare);
+	array_sort(&compile->table->decisions, decision_compare);
 }

@@ -214,7 +214,7 @@ static int identity_add_all(struct compile *compile, struct identity_drafts *dra
 	uint32_t flags = class_common_flags(compile, COMPILE_NONE) | BH_CLASS_LOCAL;
 	int r;
 
-	qsort(drafts->items, drafts->count, sizeof(*drafts->items), identity_draft_compare);
+	array_sort(drafts, identity_draft_compare);
 	r = subject_add(compile, SUBJECT_HOST, BH_CLASS_HOST, COMPILE_NONE, NULL);
 	if (r == 0)
 		r = subject_add(compile, SUBJECT_UNASSIGNED, BH_CLASS_UNASSIGNED, COMPILE_NONE, NULL);

@@ -27,7 +27,7 @@ void numbers_sort(struct numbers *numbers)
 
 	if (numbers->count < 2)
 		return;
-	qsort(numbers->items, numbers->count, sizeof(*numbers->items), number_compare);
+	array_sort(numbers, number_compare);
 	for (size_t i = 0; i < numbers->count; i++)
 		if (i == 0 || numbers->items[i] != numbers->items[kept - 1])
 			numbers->items[kept++] = numbers->items[i];

@@ -495,7 +495,7 @@ static int sweep_run(struct sweep *sweep)
 	roots[0] = (struct region){.areas = AREA_V4};
 	roots[1] = (struct region){0};
 	sweep->regions.count = 2;
-	qsort(pieces->items, pieces->count, sizeof(*pieces->items), piece_compare);
+	array_sort(pieces, piece_compare);
 	for (size_t i = 0, end; r == 0 && i < pieces->count; i = end) {
 		for (end = i + 1; end < pieces->count; end++)
 			if (prefix_compare(&pieces->items[i].prefix, &pieces->items[end].prefix) != 0)

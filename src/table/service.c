@@ -118,7 +118,7 @@ static void ranges_merge(struct ranges *ranges)
 
 	if (ranges->count < 2)
 		return;
-	qsort(ranges->items, ranges->count, sizeof(*ranges->items), range_compare);
+	array_sort(ranges, range_compare);
 	for (size_t i = 1; i < ranges->count; i++) {
 		struct range *last = &ranges->items[kept];
 
