@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The tc gate against the kernel: real containers' ends, real packets, restarts, crashes and meddlers. */
+/* The tc gate against the kernel: real containers' ends, real packets, restarts, crashes and meddlers.
+ *
+ * suite-timeout: 900 (the kernel's verifier looks at the programs for a second at each start) */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -266,6 +268,22 @@ static void too_many_addresses_close_one_port(void **state)
 /* ---- Restarts and crashes
  * --------------------------------------------------------------------------------------------- */
 
+/* The kernel frees them in its own time. */
+static bool program_goes(uint32_t id)
+{
+	const struct timespec moment = {.tv_nsec = 10000000};
+
+	for (int i = 0; i < 200; i++) {
+		int fd = bpf_prog_get_fd_by_id(id);
+
+		if (fd == -ENOENT)
+			return true;
+		close(fd);
+		nanosleep(&moment, NULL);
+	}
+	return false;
+}
+
 static void restart_keeps_flows(void **state)
 {
 	struct fixture *f = *state;
@@ -290,7 +308,7 @@ static void restart_keeps_flows(void **state)
 	assert_true(pair_talks(&pair));
 	/* The old programs are nowhere any more. */
 	gate_stop(f);
-	assert_int_equal(bpf_prog_get_fd_by_id(program), -ENOENT);
+	assert_true(program_goes(program));
 	gate_start(f);
 	apply(f, POLICY_NONE);
 	assert_false(pair_talks(&pair));
@@ -368,8 +386,8 @@ static void survives_kills(void **state)
 	pair = connection(f);
 	gate_stop(f);
 	srand(7);
-	for (int i = 0; i < 25; i++) {
-		const struct timespec moment = {.tv_nsec = (rand() % 120) * 1000000l};
+	for (int i = 0; i < 10; i++) {
+		const unsigned int moment_us = (unsigned int)rand() % 2500000;
 		pid_t pid = fork();
 
 		if (pid == 0) {
@@ -381,7 +399,8 @@ static void survives_kills(void **state)
 			}
 		}
 		assert_true(pid > 0);
-		nanosleep(&moment, NULL);
+		usleep(moment_us % 1000000);
+		sleep(moment_us / 1000000);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		assert_true(pair_talks(&pair));
@@ -746,10 +765,10 @@ static void on_event(void *arg, const struct bh_event *event)
 {
 	struct told *told = arg;
 
+	/* Others are of what the host sends by itself: there is no door here that would stamp it. */
+	if (event->destination_port != 5010)
+		return;
 	told->events++;
-	fprintf(stderr, "ev v%u pr%u fl%x sp%u %u.%u.%u.%u r%u dp%u if%u dir%u\n", event->verdict, event->protocol,
-		event->tcp_flags, event->source_port, event->source[0], event->source[1], event->source[2],
-		event->source[3], event->reason, event->destination_port, event->ifindex, event->direction);
 	told->last = *event;
 	loop_quit(told->loop, 0);
 }
@@ -786,7 +805,7 @@ static void events_and_drift_are_told(void **state)
 	apply(f, POLICY_ALLOW);
 	assert_false(a_reaches_b(f, 5010));
 	assert_int_equal(loop_set_timer(timer, 2000, 0), 0);
-	while (told.events == 0 || told.last.destination_port != 5010)
+	while (told.events == 0)
 		assert_int_equal(loop_run(told.loop), 0);
 	assert_int_equal(told.last.verdict, BH_EVENT_DENY);
 	assert_int_equal(told.last.reason, BH_DENY_DEFAULT);
