@@ -266,12 +266,12 @@ static int cell_emit(struct compile *compile, const struct subject *source, cons
 {
 	struct cell_entry *entry;
 
-	if (compile->table->cells.count >= TABLE_CELLS_MAX)
+	if (compile->table->cells.count >= compile->limits->cells)
 		return error_set(
 			compile->error, -E2BIG,
 			"the decision table has more than %u cells: too many identities, networks and services "
 			"that the rules tell apart",
-			TABLE_CELLS_MAX);
+			compile->limits->cells);
 	entry = array_append(&compile->table->cells);
 	if (!entry)
 		return -ENOMEM;
@@ -353,16 +353,20 @@ static int pair_cells(struct cells *cells, const struct subject *source, const s
 
 /* ---- One source ---- */
 
-/* Flows are judged where a port is: of the others, only those to ports. */
-static bool pair_matters(const struct compile *compile, size_t source, size_t destination)
+/* Flows are judged where a port is: what is no port here has cells only towards ports. */
+struct destinations {
+	size_t begin, end;
+};
+static struct destinations source_destinations(const struct compile *compile, size_t source)
 {
-	return (source >= SUBJECT_INDEX_LOCAL && source < compile->local_end) ||
-	       (destination >= SUBJECT_INDEX_LOCAL && destination < compile->local_end);
+	if (source >= SUBJECT_INDEX_LOCAL && source < compile->local_end)
+		return (struct destinations){0, compile->subjects.count};
+	return (struct destinations){SUBJECT_INDEX_LOCAL, compile->local_end};
 }
 
 /* Counts (`fill` false) or deals out the source's rules by destination. After counting, starts[d + 1] is how many d
  * has; after the filling, starts[d + 1] is where those of d end. */
-static void source_deal(struct cells *cells, size_t source, bool fill)
+static void source_deal(struct cells *cells, size_t source, struct destinations wanted, bool fill)
 {
 	const struct compile *compile = cells->compile;
 	const struct numbers *lists = &cells->lists_of[source];
@@ -375,8 +379,8 @@ static void source_deal(struct cells *cells, size_t source, bool fill)
 			const uint32_t *to =
 				lists_get(&compile->subjects_of, compile->rules.items[rules->items[k]].to, &count);
 
-			for (size_t d = 0; d < count; d++) {
-				if (!pair_matters(compile, source, to[d]))
+			for (size_t d = 0; d < count && to[d] < wanted.end; d++) {
+				if (to[d] < wanted.begin) /* the host at most */
 					continue;
 				if (fill)
 					cells->dealt.items[cells->starts[to[d] + 1]++] = rules->items[k];
@@ -387,26 +391,25 @@ static void source_deal(struct cells *cells, size_t source, bool fill)
 	}
 }
 
-static int source_gather(struct cells *cells, size_t source)
+static int source_gather(struct cells *cells, size_t source, struct destinations wanted)
 {
-	size_t subject_count = cells->compile->subjects.count;
 	uint64_t total = 0;
 
-	memset(cells->starts, 0, (subject_count + 2) * sizeof(*cells->starts));
-	source_deal(cells, source, false);
-	for (size_t d = 0; d < subject_count; d++) {
+	memset(cells->starts + wanted.begin, 0, (wanted.end - wanted.begin + 1) * sizeof(*cells->starts));
+	source_deal(cells, source, wanted, false);
+	for (size_t d = wanted.begin; d < wanted.end; d++) {
 		uint32_t count = cells->starts[d + 1];
 
 		cells->starts[d + 1] = (uint32_t)total;
 		total += count;
-		if (total > COMPILE_INCIDENCES_MAX)
+		if (total > cells->compile->limits->incidences)
 			return error_set(cells->compile->error, -E2BIG,
-					 "more than %u times does a rule match a destination of one source",
-					 COMPILE_INCIDENCES_MAX);
+					 "the rules match destinations of one source more than %u times",
+					 cells->compile->limits->incidences);
 	}
 	if (array_reserve(&cells->dealt, (size_t)total) < 0)
 		return -ENOMEM;
-	source_deal(cells, source, true);
+	source_deal(cells, source, wanted, true);
 	return 0;
 }
 
@@ -414,15 +417,15 @@ static int source_cells(struct cells *cells, size_t source)
 {
 	struct compile *compile = cells->compile;
 	const struct subject *subjects = compile->subjects.items;
-	int r = source_gather(cells, source);
+	struct destinations wanted = source_destinations(compile, source);
+	int r = source_gather(cells, source, wanted);
 
 	/* starts[d + 1] has moved to the end of d's rules, which is where those of d + 1 began. */
-	for (size_t d = 0; r == 0 && d < compile->subjects.count; d++) {
-		uint32_t begin = d == 0 ? 0 : cells->starts[d], count = cells->starts[d + 1] - begin;
+	for (size_t d = wanted.begin; r == 0 && d < wanted.end; d++) {
+		uint32_t begin = cells->starts[d], count = cells->starts[d + 1] - begin;
 
-		if (pair_matters(compile, source, d))
-			r = pair_cells(cells, &subjects[source], &subjects[d],
-				       count ? cells->dealt.items + begin : NULL, count);
+		r = pair_cells(cells, &subjects[source], &subjects[d], count ? cells->dealt.items + begin : NULL,
+			       count);
 	}
 	return r;
 }

@@ -70,9 +70,9 @@ int compile_class(struct compile *compile, enum subject_kind kind, uint32_t zone
 
 	if (found) {
 		*ret_subject = (uint32_t)(uintptr_t)found - 1;
-	} else if (r == 0 && compile->table->classes.count >= BH_CLASS_MAX - BH_CLASS_FIRST) {
+	} else if (r == 0 && compile->table->classes.count >= compile->limits->classes) {
 		r = error_set(compile->error, -E2BIG, "the policy tells more than %u classes of addresses apart",
-			      BH_CLASS_MAX - BH_CLASS_FIRST);
+			      compile->limits->classes);
 	} else if (r == 0) {
 		r = class_make(compile, kind, zone, traits, holders, name);
 		if (r == 0)

@@ -33,6 +33,17 @@
 #include "table/compile.h"
 #include "table/registry_private.h"
 
+const struct compile_limits compile_limits_default = {
+	.cells = TABLE_CELLS_MAX,
+	.service_classes = TABLE_SERVICE_CLASSES_MAX,
+	.prefixes = BH_PREFIXES_MAX,
+	.classes = BH_CLASS_MAX - BH_CLASS_FIRST,
+	.covers = COMPILE_COVERS_MAX,
+	.sets = COMPILE_SETS_MAX,
+	.ends = COMPILE_ENDS_MAX,
+	.incidences = COMPILE_INCIDENCES_MAX,
+};
+
 int compile_out_of_memory(struct compile *compile)
 {
 	return error_set(compile->error, -ENOMEM, "out of memory while the policy was compiled");
@@ -94,17 +105,35 @@ static int compile_run(struct compile *compile)
 	return r;
 }
 
-int table_compile(const struct policy *policy, const struct world *world, struct registry *registry, int64_t now_s,
-		  struct table **ret_table, struct error *error)
+/* Gives back the room that the array grew and did not need: tables live long. A failure leaves it as it is. */
+#define table_trim(array)                                                                                              \
+	do {                                                                                                           \
+		void *trimmed_ =                                                                                       \
+			(array)->count ? reallocarray((array)->items, (array)->count, sizeof(*(array)->items)) : NULL; \
+		if (trimmed_) {                                                                                        \
+			(array)->items = trimmed_;                                                                     \
+			(array)->capacity = (array)->count;                                                            \
+		}                                                                                                      \
+	} while (0)
+
+int compile_table(const struct policy *policy, const struct world *world, struct registry *registry, int64_t now_s,
+		  const struct compile_limits *limits, struct table **ret_table, struct error *error)
 {
-	struct compile compile = {
-		.policy = policy, .world = world, .registry = registry, .now_s = now_s, .error = error};
+	struct compile compile = {.policy = policy,
+				  .world = world,
+				  .registry = registry,
+				  .now_s = now_s,
+				  .limits = limits,
+				  .error = error};
 	int r;
 
 	registry_begin(registry, now_s);
 	r = compile_run(&compile);
 	if (r == 0) {
 		registry_settle(registry);
+		table_trim(&compile.table->cells);
+		table_trim(&compile.table->prefixes);
+		table_trim(&compile.table->decisions);
 		*ret_table = compile.table;
 	} else {
 		registry_abandon(registry);
@@ -112,6 +141,12 @@ int table_compile(const struct policy *policy, const struct world *world, struct
 	}
 	compile_free(&compile);
 	return r;
+}
+
+int table_compile(const struct policy *policy, const struct world *world, struct registry *registry, int64_t now_s,
+		  struct table **ret_table, struct error *error)
+{
+	return compile_table(policy, world, registry, now_s, &compile_limits_default, ret_table, error);
 }
 
 void table_free(struct table *table)

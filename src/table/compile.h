@@ -11,8 +11,15 @@
 /* Bounds on memory in between, for policies whose parts overlap beyond reason. */
 #define COMPILE_COVERS_MAX     (1u << 24) /* networks that hold a region, summed over regions: 128 MiB */
 #define COMPILE_SETS_MAX       (1u << 25) /* service classes of a service set, summed over sets: 128 MiB */
-#define COMPILE_ENDS_MAX       (1u << 25) /* subjects of an end, summed over ends: 128 MiB */
+#define COMPILE_ENDS_MAX       (1u << 25) /* classes that an end of rules matches, summed over ends: 128 MiB */
 #define COMPILE_INCIDENCES_MAX (1u << 24) /* rules that hold for one source, summed over destinations: 64 MiB */
+
+/* All that bounds a table. Tests reach the edges with smaller ones. */
+struct compile_limits {
+	uint32_t cells, service_classes, prefixes, classes;
+	uint32_t covers, sets, ends, incidences;
+};
+extern const struct compile_limits compile_limits_default;
 
 /* qsort(3) of an array of base/array.h, which may be empty. */
 #define array_sort(array, compare)                                                                 \
@@ -104,6 +111,7 @@ struct compile {
 	const struct world *world;
 	struct registry *registry;
 	int64_t now_s;
+	const struct compile_limits *limits;
 	struct error *error;
 	struct table *table; /* what is being made */
 
@@ -135,6 +143,10 @@ struct compile {
 	uint32_t setting_decisions[SETTING_MAX];
 	struct map *decision_keys; /* keys of rules → how many have it, so that each has its own number */
 };
+
+/* table_compile() within `limits`. */
+int compile_table(const struct policy *policy, const struct world *world, struct registry *registry, int64_t now_s,
+		  const struct compile_limits *limits, struct table **ret_table, struct error *error);
 
 /* The stages, in order. Each returns 0 or -errno with `error` set; on failure what is half made is freed with the
  * compile. */

@@ -225,10 +225,10 @@ static int region_cover(struct sweep *sweep, struct region *region, uint32_t net
 	size_t first = sweep->covers.count, old = region->cover_first, end = old + region->cover_count;
 	bool done = false;
 
-	if (first + region->cover_count + 1 > COMPILE_COVERS_MAX)
+	if (first + region->cover_count + 1 > sweep->compile->limits->covers)
 		return error_set(sweep->compile->error, -E2BIG,
 				 "networks overlap too much: more than %u pairs of a network and a part of it",
-				 COMPILE_COVERS_MAX);
+				 sweep->compile->limits->covers);
 	if (array_reserve(&sweep->covers, first + region->cover_count + 1) < 0)
 		return -ENOMEM;
 	struct cover *covers = sweep->covers.items;
@@ -436,8 +436,9 @@ static int sweep_emit(struct sweep *sweep, struct frame *frame)
 	struct prefix_entry *entry;
 	uint32_t *parents;
 
-	if (table->prefixes.count >= BH_PREFIXES_MAX)
-		return error_set(sweep->compile->error, -E2BIG, "more than %u prefixes", BH_PREFIXES_MAX);
+	if (table->prefixes.count >= sweep->compile->limits->prefixes)
+		return error_set(sweep->compile->error, -E2BIG, "more than %u prefixes",
+				 sweep->compile->limits->prefixes);
 	/* The parents grow with the prefixes, item by item. */
 	size_t capacity = table->prefixes.capacity;
 	entry = array_append(&table->prefixes);

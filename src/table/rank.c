@@ -303,9 +303,10 @@ int compile_ends(struct compile *compile)
 		for (size_t k = 0; r == 0 && k < list->count; k++)
 			r = rank_end_subjects(compile, &list->keys[k], &held, &subjects);
 		numbers_sort(&subjects);
-		if (r == 0 && compile->subjects_of.numbers.count + subjects.count > COMPILE_ENDS_MAX) {
+		if (r == 0 && compile->subjects_of.numbers.count + subjects.count > compile->limits->ends) {
 			r = error_set(compile->error, -E2BIG,
-				      "the ends of the rules match more than %u classes together", COMPILE_ENDS_MAX);
+				      "the ends of the rules match more than %u classes together",
+				      compile->limits->ends);
 			break;
 		}
 		for (size_t k = 0; r == 0 && k < subjects.count; k++)

@@ -317,10 +317,10 @@ static int split_number(struct split *split, uint32_t *ret_count)
 		split->seen[class] = 1;
 		split->final[class] = next++;
 	}
-	if (next > TABLE_SERVICE_CLASSES_MAX)
+	if (next > split->compile->limits->service_classes)
 		return error_set(split->compile->error, -E2BIG,
 				 "the rules tell %u classes of services apart; at most %u", next,
-				 TABLE_SERVICE_CLASSES_MAX);
+				 split->compile->limits->service_classes);
 	*ret_count = next;
 	return 0;
 }
@@ -372,10 +372,10 @@ static int service_set_classes(struct split *split, uint32_t set, uint32_t class
 			r = lists_add(lists, held.items[i]);
 	}
 	array_free(&held);
-	if (r == 0 && lists->numbers.count > COMPILE_SETS_MAX)
+	if (r == 0 && lists->numbers.count > split->compile->limits->sets)
 		return error_set(split->compile->error, -E2BIG,
 				 "the rules' services overlap too much: more than %u pairs of a set and a class",
-				 COMPILE_SETS_MAX);
+				 split->compile->limits->sets);
 	return r == 0 ? lists_close(lists) : r;
 }
 
