@@ -39,8 +39,9 @@
 /* Questions to the judge for one answer. With the compiled table that is about a second; `any any all` of a large
  * policy may ask for more, and is refused. */
 #define EXPLAIN_WORK_MAX 1000000u
-/* Kinds of address that a policy may tell apart before answers by set are refused: some 100 MB. */
-#define EXPLAIN_CLASSES_MAX 200000u
+/* Kinds of address that a policy may tell apart before answers by set are refused: nobody could read such a policy, and
+ * pairs of them would go over EXPLAIN_WORK_MAX. */
+#define EXPLAIN_CLASSES_MAX 65536u
 /* What a person reads; the rest of the list is left out. */
 #define EXPLAIN_NEXT_MAX  20u
 #define EXPLAIN_CASES_MAX 20u

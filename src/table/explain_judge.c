@@ -377,6 +377,9 @@ static int survey_pair(struct survey *survey, const struct side *from, const str
 			continue;
 		finding.span = spans.items[i];
 		r = survey_ask(survey, &finding, error);
+		/* No service changes that no port sees it. */
+		if (from->standing.kind != STANDING_PORT && to->standing.kind != STANDING_PORT)
+			break;
 	}
 out:
 	array_free(&spans);

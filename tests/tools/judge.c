@@ -14,6 +14,7 @@
 #include "policy/load.h"
 #include "policy/naive.h"
 #include "table/matrix.h"
+#include "table/table.h"
 
 struct options {
 	const char *policy, *world, *engine, *batch;
@@ -26,6 +27,9 @@ struct loaded {
 	struct world world;
 	struct sources world_sources;
 	struct naive naive;
+	struct registry *registry;
+	struct table *table;
+	struct table_judge judge;
 	struct explain *explain;
 };
 
@@ -91,17 +95,42 @@ static int policy_and_world_load(const struct options *options, struct loaded *l
 	return 0;
 }
 
+static int table_start(const struct options *options, struct loaded *loaded, struct error *error)
+{
+	int r = registry_new(&loaded->registry);
+
+	if (r < 0)
+		return error_set(error, r, "out of memory");
+	r = table_compile(loaded->policy, &loaded->world, loaded->registry, options->now / 1000000000, &loaded->table,
+			  error);
+	loaded->judge = (struct table_judge){
+		.table = loaded->table,
+		.policy = loaded->policy,
+		.world = &loaded->world,
+	};
+	return r;
+}
+
 static int engine_start(const struct options *options, struct loaded *loaded, struct error *error)
 {
-	if (strcmp(options->engine, "naive") != 0)
+	bool naive = strcmp(options->engine, "naive") == 0;
+	int r;
+
+	if (!naive && strcmp(options->engine, "table") != 0)
 		return error_set(error, -EINVAL, "no engine '%s'", options->engine);
 	loaded->naive = (struct naive){.policy = loaded->policy, .world = &loaded->world};
-	return explain_new(loaded->policy, &loaded->world, naive_judge, &loaded->naive, &loaded->explain, error);
+	r = naive ? 0 : table_start(options, loaded, error);
+	if (r < 0)
+		return r;
+	return explain_new(loaded->policy, &loaded->world, naive ? naive_judge : table_judge,
+			   naive ? (void *)&loaded->naive : (void *)&loaded->judge, &loaded->explain, error);
 }
 
 static void loaded_free(struct loaded *loaded)
 {
 	explain_free(loaded->explain);
+	table_free(loaded->table);
+	registry_free(loaded->registry);
 	world_free(&loaded->world);
 	policy_free(loaded->policy);
 	for (size_t i = 0; i < loaded->world_sources.count; i++) {
