@@ -11,7 +11,7 @@
 
 /* Every runtime, in the order in which they are asked: the first that knows the port has it. A namespace may have a
  * name for `ip netns` and be a container's all the same, so netns is the last. */
-const struct runtime *const runtimes[RUNTIME_COUNT] = {&runtime_docker, &runtime_netns};
+const struct runtime *const runtimes[RUNTIME_COUNT] = {&runtime_docker, &runtime_podman, &runtime_netns};
 
 static void missing(struct entry *entry, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -173,12 +173,12 @@ static int entries_update(struct port_watch *watch)
 	return r;
 }
 
-static bool entry_is_due(const struct port_watch *watch, const struct entry *entry, int64_t now_ms)
+static bool entry_is_due(const struct port_watch *watch, const struct entry *entry, bool all, int64_t now_ms)
 {
 	const struct events *events = watch->events;
 	bool open = entry->state == PORT_IDENTIFIED;
 
-	if (entry->look || watch->all || events_overrun(events))
+	if (entry->look || all || events_overrun(events))
 		return true;
 	if (!entry->link.elsewhere || entry->state == PORT_IGNORED)
 		return false;
@@ -191,12 +191,13 @@ static bool entry_is_due(const struct port_watch *watch, const struct entry *ent
 
 static void entries_look(struct port_watch *watch, int64_t now_ms)
 {
-	bool verify = events_overrun(watch->events);
+	bool verify = events_overrun(watch->events), all = watch->all;
 
+	watch->all = false; /* before: a runtime may ask for more while it is asked */
 	for (size_t i = 0; i < watch->entries.count; i++) {
 		struct entry *entry = watch->entries.items[i];
 
-		if (!entry_is_due(watch, entry, now_ms))
+		if (!entry_is_due(watch, entry, all, now_ms))
 			continue;
 		if (verify)
 			entry->verified = false;
@@ -206,7 +207,6 @@ static void entries_look(struct port_watch *watch, int64_t now_ms)
 		if (entry->looks + 1 < LOOK_DELAYS)
 			entry->looks++;
 	}
-	watch->all = false;
 }
 
 /* The next look at what is not known, and the moment when closed becomes waiting. */

@@ -44,8 +44,8 @@ struct runtime {
 	int (*list)(void *state, struct port_watch *watch);
 	json_t *(*status)(void *state); /* an object */
 };
-extern const struct runtime runtime_docker, runtime_netns;
-#define RUNTIME_COUNT 2
+extern const struct runtime runtime_docker, runtime_podman, runtime_netns;
+#define RUNTIME_COUNT 3
 extern const struct runtime *const runtimes[RUNTIME_COUNT]; /* look.c */
 
 /* One veth. */

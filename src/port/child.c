@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+struct child {
+	struct loop *loop;
+	pid_t pid; /* of its process group too */
+	int pid_fd, out_fd;
+	struct loop_source *ended, *readable, *timer;
+	char *output;
+	size_t size, capacity, max;
+	int failure; /* -errno, when we had to kill it */
+	child_done_fn done;
+	void *arg;
+};
+
+static void child_free(struct child *child)
+{
+	loop_remove(child->ended);
+	loop_remove(child->readable);
+	loop_remove(child->timer);
+	cleanup_close(&child->pid_fd);
+	cleanup_close(&child->out_fd);
+	free(child->output);
+	free(child);
+}
+
+static void child_kill(struct child *child, int failure)
+{
+	if (child->failure == 0)
+		child->failure = failure;
+	/* It leads a group of its own, and is not reaped yet: the number is still its. */
+	(void)kill(-child->pid, SIGKILL);
+}
+
+void child_cancel(struct child *child)
+{
+	if (!child)
+		return;
+	child_kill(child, -ECANCELED);
+	(void)waitpid(child->pid, NULL, 0); /* SIGKILL does not keep us waiting */
+	child_free(child);
+}
+
+/* 0: all there is for now; 1: the end; or -errno. */
+static int child_read(struct child *child)
+{
+	for (;;) {
+		ssize_t n;
+
+		if (child->size + 1 >= child->capacity) {
+			size_t capacity = child->capacity ? child->capacity * 2 : 16384;
+			char *larger = realloc(child->output, capacity);
+
+			if (!larger)
+				return -ENOMEM;
+			child->output = larger;
+			child->capacity = capacity;
+		}
+		n = read(child->out_fd, child->output + child->size, child->capacity - child->size - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		if (n == 0)
+			return 1;
+		child->size += (size_t)n;
+		child->output[child->size] = '\0';
+		if (child->size > child->max)
+			return -EFBIG;
+	}
+}
+
+static void child_readable(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
+{
+	struct child *child = arg;
+	int r = child_read(child);
+
+	(void)loop;
+	(void)fd;
+	(void)epoll_events;
+	if (r == 0)
+		return;
+	loop_remove(child->readable);
+	child->readable = NULL;
+	if (r < 0)
+		child_kill(child, r);
+}
+
+static void child_ended(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
+{
+	struct child *child = arg;
+	siginfo_t info = {0};
+	int status;
+
+	(void)loop;
+	(void)fd;
+	(void)epoll_events;
+	if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+		return;
+	status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	/* What it wrote last may still be in the pipe. */
+	if (child->failure == 0 && child->readable) {
+		int r = child_read(child);
+
+		if (r < 0)
+			child->failure = r;
+	}
+	if (child->failure < 0)
+		child->done(child->arg, child->failure, "", 0);
+	else
+		child->done(child->arg, status, child->output ? child->output : "", child->size);
+	child_free(child);
+}
+
+static void child_late(struct loop *loop, void *arg)
+{
+	(void)loop;
+	child_kill(arg, -ETIMEDOUT);
+}
+
+/* The loop has signals blocked, and programs expect them not to be. */
+static int child_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t none, all;
+	int r;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	r = posix_spawnattr_setsigmask(attributes, &none);
+	if (r == 0)
+		r = posix_spawnattr_setsigdefault(attributes, &all);
+	if (r == 0)
+		r = posix_spawnattr_setpgroup(attributes, 0);
+	if (r == 0)
+		r = posix_spawnattr_setflags(attributes,
+					     POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	return -r;
+}
+
+static int child_files(posix_spawn_file_actions_t *files, int out_fd)
+{
+	int r = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(files, out_fd, STDOUT_FILENO);
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	return -r;
+}
+
+static int child_spawn(const char *const argv[], int out_fd, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	int r = -posix_spawn_file_actions_init(&files);
+
+	if (r < 0)
+		return r;
+	r = -posix_spawnattr_init(&attributes);
+	if (r == 0) {
+		r = child_attributes(&attributes);
+		if (r == 0)
+			r = child_files(&files, out_fd);
+		/* It only reads the words; the type is older than const. */
+		if (r == 0)
+			r = -posix_spawnp(ret_pid, argv[0], &files, &attributes, (char *const *)argv, environ);
+		posix_spawnattr_destroy(&attributes);
+	}
+	posix_spawn_file_actions_destroy(&files);
+	return r;
+}
+
+static int child_watch(struct child *child, int timeout_ms)
+{
+	int r;
+
+	child->pid_fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+	if (child->pid_fd < 0)
+		return -errno;
+	r = loop_add_fd(child->loop, child->out_fd, EPOLLIN, child_readable, child, &child->readable);
+	if (r == 0)
+		r = loop_add_fd(child->loop, child->pid_fd, EPOLLIN, child_ended, child, &child->ended);
+	if (r == 0)
+		r = loop_add_timer(child->loop, child_late, child, &child->timer);
+	return r == 0 ? loop_set_timer(child->timer, timeout_ms, 0) : r;
+}
+
+int child_run(struct loop *loop, const char *const argv[], size_t max_output, int timeout_ms, child_done_fn done,
+	      void *arg, struct child **ret_child)
+{
+	struct child *child = calloc(1, sizeof(*child));
+	int pipe_fds[2], r;
+
+	if (!child)
+		return -ENOMEM;
+	*child = (struct child){.loop = loop, .pid_fd = -1, .out_fd = -1, .max = max_output, .done = done, .arg = arg};
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
+		r = -errno;
+		free(child);
+		return r;
+	}
+	child->out_fd = pipe_fds[0];
+	r = fcntl(child->out_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : child_spawn(argv, pipe_fds[1], &child->pid);
+	close(pipe_fds[1]);
+	if (r < 0) {
+		child_free(child);
+		return r;
+	}
+	r = child_watch(child, timeout_ms);
+	if (r < 0) {
+		child_cancel(child);
+		return r;
+	}
+	*ret_child = child;
+	return 0;
+}
