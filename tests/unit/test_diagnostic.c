@@ -15,7 +15,7 @@
 static char shop[] = "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
 		     "  - { from: shop/frnt, to: shop/db, allow: tcp/5432 }\n"
 		     "\ta:\t\xc3\xb6\xe4\xb8\x96\xcc\x81 b\r\n"
-		     "x\x1b[1m\xe2\x80\xaey \xff z";
+		     "x\x1b[1m\xe2\x80\x8by \xff z";
 static char bom[] = "\xef\xbb\xbf"
 		    "a: b\n";
 
@@ -108,7 +108,7 @@ static void test_what_could_harm_a_terminal_is_escaped(void **state)
 	diagnostic_add(&diagnostics, SEVERITY_ERROR, &place, "here");
 	diagnostic_add(&diagnostics, SEVERITY_ERROR, &path, "there");
 	assert_string_equal(printed(&diagnostics, false), "policies/shop.yaml:33:7: error: here\n"
-							  "   33 | x\\x1b[1m\\xe2\\x80\\xaey \\xff z\n"
+							  "   33 | x\\x1b[1m\\xe2\\x80\\x8by \\xff z\n"
 							  "      |                     ^\n"
 							  "bom\\x1b.yaml:1:1: error: there\n"
 							  "    1 | a: b\n"
@@ -228,7 +228,7 @@ static void test_lines_of_a_source(void **state)
 	assert_memory_equal(source_line(&sources, &first, &length), "a: b", 4);
 	assert_int_equal(length, 4);
 	assert_non_null(source_line(&sources, &last, &length));
-	assert_int_equal(length, strlen("x\x1b[1m\xe2\x80\xaey \xff z"));
+	assert_int_equal(length, strlen("x\x1b[1m\xe2\x80\x8by \xff z"));
 	length = 99;
 	assert_null(source_line(&sources, &beyond, &length));
 	assert_null(source_line(&sources, &none, &length));

@@ -235,7 +235,7 @@ static void write_padded(const char *name, const char *text, size_t size)
 
 	assert_non_null(padded);
 	memset(padded, '#', size);
-	memcpy(padded, text, strlen(text));
+	memcpy(padded, text, strlen(text)); /* NOLINT(bugprone-not-null-terminated-result): a file, not a string */
 	padded[size - 1] = '\n';
 	write_file(name, padded, size);
 	free(padded);
