@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A ruleset in memory: what the kernel is to have, or has by our last transaction. Applying is the difference of two.
+ */
+#ifndef BULKHEAD_GATE_NFT_MODEL_H
+#define BULKHEAD_GATE_NFT_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/array.h"
+#include "base/map.h"
+#include "gate/nft_batch.h"
+
+#define NFT_GATE_TABLE "bulkhead" /* the name in all three families */
+
+enum nft_table_index { NFT_TABLE_BRIDGE, NFT_TABLE_INET, NFT_TABLE_ARP, NFT_TABLE_COUNT };
+extern const uint8_t nft_table_family[NFT_TABLE_COUNT];
+
+#define NFT_KEY_MAX 16u
+
+/* A rule, ready to be sent: the attributes of NFT_MSG_NEWRULE. */
+struct nft_rule {
+	uint8_t *attrs;
+	uint32_t size;
+	char *origin; /* "shop.yaml:31", or NULL */
+};
+struct nft_chain {
+	char *name;
+	bool base;
+	uint32_t hook;
+	int32_t priority;
+	struct {
+		ARRAY_OF(struct nft_rule);
+	} rules;
+};
+struct nft_element {
+	uint8_t key[NFT_KEY_MAX], key_end[NFT_KEY_MAX];
+	bool range;	   /* key_end holds */
+	bool interval_end; /* in sets of one-dimensional intervals: the first key after one */
+	uint32_t data;	   /* of a map to marks */
+	const char *chain; /* of a verdict map: goto this; borrowed from the chain of the same ruleset */
+};
+enum nft_set_kind { NFT_SET_PLAIN, NFT_SET_MARKS, NFT_SET_VERDICTS };
+struct nft_set {
+	char *name;
+	enum nft_set_kind kind;
+	uint32_t key_type; /* nft's number, for `nft list` */
+	uint8_t key_size;
+	bool interval;
+	bool host_order;   /* keys are numbers in host order */
+	uint8_t fields[2]; /* of a concatenation, in bytes; fields[0] == 0: none */
+	const char *comment;
+	struct {
+		ARRAY_OF(struct nft_element);
+	} elements; /* sorted by nft_ruleset_finish() */
+};
+struct nft_counter {
+	char *name;
+	char *comment;
+	uint64_t packets, bytes; /* to begin with */
+};
+struct nft_table {
+	struct {
+		ARRAY_OF(struct nft_chain);
+	} chains;
+	struct {
+		ARRAY_OF(struct nft_set *);
+	} sets;
+	struct {
+		ARRAY_OF(struct nft_counter);
+	} counters;
+	struct map *chain_names, *set_names, *counter_names; /* name → index + 1 */
+};
+struct nft_ruleset {
+	struct nft_table tables[NFT_TABLE_COUNT];
+	bool failed; /* memory was short */
+};
+
+void nft_ruleset_init(struct nft_ruleset *ruleset);
+void nft_ruleset_free(struct nft_ruleset *ruleset);
+
+/* Adders set ruleset->failed when memory is short; those that return a pointer return NULL then, and all take NULL. */
+
+/* A chain by its index; its rules are appended by nft_rule.h. */
+int nft_chain_add(struct nft_ruleset *ruleset, enum nft_table_index table, const char *name);
+int nft_base_chain_add(struct nft_ruleset *ruleset, enum nft_table_index table, const char *name, uint32_t hook,
+		       int32_t priority);
+/* A set whose description is copied (`name` too; `comment` must be static). */
+struct nft_set *nft_set_add(struct nft_ruleset *ruleset, enum nft_table_index table, const struct nft_set *description);
+void nft_element_add(struct nft_ruleset *ruleset, struct nft_set *set, const struct nft_element *element);
+/* Added only once; `comment` may be NULL. */
+void nft_counter_add(struct nft_ruleset *ruleset, enum nft_table_index table, const struct nft_counter *counter);
+
+/* Sorts. To be called once when all is added. */
+void nft_ruleset_finish(struct nft_ruleset *ruleset);
+
+/* By name; NULL when there is none, or no table. */
+const struct nft_chain *nft_table_chain(const struct nft_table *table, const char *name);
+const struct nft_set *nft_table_set(const struct nft_table *table, const char *name);
+const struct nft_counter *nft_table_counter(const struct nft_table *table, const char *name);
+int nft_element_compare(const struct nft_element *a, const struct nft_element *b); /* keys alone */
+
+/* Writes the commands that turn `from` into `to` for one table. `from` NULL: there may be such a table, of which
+ * nothing is known: it is deleted (if `exists`) and made anew, with table flags `flags`. */
+void nft_table_diff(struct nft_batch *batch, const struct nft_ruleset *from, const struct nft_ruleset *to,
+		    enum nft_table_index table, bool exists, uint32_t flags);
+
+/* The same for elements alone, of sets that both have; verdict maps, which belong to rules, are left out. */
+void nft_elements_diff(struct nft_batch *batch, const struct nft_ruleset *from, const struct nft_ruleset *to,
+		       enum nft_table_index table);
+
+/* NFT_MSG_NEWTABLE / DELTABLE of ours. */
+void nft_table_put(struct nft_batch *batch, uint16_t type, enum nft_table_index table, uint32_t flags);
+
+#endif

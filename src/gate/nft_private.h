@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The inside of the nft gate, shared by src/gate/nft*.c alone. */
+#ifndef BULKHEAD_GATE_NFT_PRIVATE_H
+#define BULKHEAD_GATE_NFT_PRIVATE_H
+
+#include "gate/nft.h"
+#include "gate/nft_kernel.h"
+#include "gate/nft_render.h"
+
+/* What a counter has besides the kernel's: counted before it was rendered anew, or (wrapped around) what the kernel's
+ * counter held when its number got another meaning. */
+struct nft_tally {
+	uint64_t packets, bytes;
+};
+
+/* Finds the port of an event by what the packet's report has. */
+struct nft_port {
+	uint32_t ifindex, domain;
+	struct mac mac;
+};
+
+struct nft_watch; /* nft_watch.c */
+
+struct nft_gate {
+	struct nft_settings settings;
+	bool own; /* our tables are, or will be, owned */
+	struct nft_link link;
+	struct nft_ruleset applied;    /* by our last transaction */
+	bool known;		       /* `applied` is what the kernel has */
+	bool committed;		       /* nft_gate_commit() has succeeded */
+	uint32_t kernel_generation;    /* of the ruleset, after our last transaction */
+	struct nft_snapshot *snapshot; /* then; NULL where tables are owned: nobody else can change them */
+	struct text rendered;	       /* what `applied` was rendered from, but for the sets */
+	struct nft_befores befores;
+	struct map *tallies; /* decision → struct nft_tally */
+	struct {
+		ARRAY_OF(struct nft_port);
+	} ports;
+	uint32_t generation;	      /* of the table in force */
+	char problem[ERROR_TEXT_MAX]; /* what could not be done and stops nothing; "" */
+	struct nft_watch *watch;
+};
+
+void nft_watch_free(struct nft_watch *watch);
+uint64_t nft_watch_lost(const struct nft_watch *watch); /* reports that the kernel could not hand over */
+
+/* Rules of others that may change stamps: a new array for the status; NULL when memory is short. */
+json_t *nft_writers_find(struct nft_link *link, uint32_t mask);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Writes what is desired as a ruleset: the door, which stands closed on its own, and behind it what containers may
+ * send to the host. */
+#ifndef BULKHEAD_GATE_NFT_RENDER_H
+#define BULKHEAD_GATE_NFT_RENDER_H
+
+#include "gate/gate.h"
+#include "gate/nft_bridge.h"
+#include "gate/nft_model.h"
+#include "gate/nft_rule.h"
+
+/* What this kernel can do, found by trying. */
+struct nft_features {
+	bool owner; /* tables that belong to us and outlive us */
+	bool conntrack;
+	bool log; /* NFLOG, with a limit */
+};
+
+struct nft_settings {
+	uint32_t mask, shift; /* of the stamp in the mark */
+	uint16_t log_group;
+	struct nft_features features;
+};
+
+/* Interfaces of the door's sets. Borrowed. */
+struct nft_interfaces {
+	const uint32_t *items;
+	size_t count;
+};
+struct nft_door {
+	struct nft_interfaces open, ignored, patch;
+	const struct nft_before *before;
+	size_t before_count;
+	const struct gate_via *via;
+	size_t via_count;
+	const struct nft_links *links; /* this namespace's; for `via` */
+	const struct addr *groups;     /* bridges' broadcast addresses: traffic to them was judged at the port */
+	size_t group_count;
+};
+
+#define NFT_SET_OPEN	"open"
+#define NFT_SET_IGNORED "ignored"
+#define NFT_SET_PATCH	"patch"
+#define NFT_MAP_BEFORE	"settings_before"
+#define NFT_MAP_SENDERS "senders"
+
+/* Log prefixes: "bulkhead VERDICT r=REASON d=DECISION", with " out" for what goes to a port. NFLOG allows 127 bytes. */
+#define NFT_LOG_PREFIX_MAX 64
+/* Bytes of a packet that its report needs: IPv6 with an extension header, and ports; far less than a payload. */
+#define NFT_LOG_SNAPLEN 96u
+
+/* Adds all three tables, with an `input` chain that refuses every container until nft_host_render() says otherwise. */
+void nft_door_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door);
+
+/* Two rules that end a packet: a sampled report, and counter and drop. */
+struct nft_refusal {
+	uint8_t reason; /* enum bh_reason */
+	uint32_t decision;
+	bool to_port;
+	const char *counter;
+	const char *comment; /* or NULL */
+	const char *origin;  /* or NULL */
+};
+void nft_refuse_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, enum nft_table_index table,
+		       int chain, const struct nft_refusal *refusal);
+
+/* Adds to inet what table and published ports say of containers' traffic to the host. -errno with the limit in `error`;
+ * memory that is short is in ruleset->failed too. */
+int nft_host_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
+		    const struct gate_desired *desired, struct error *error);
+
+/* The name of a decision's counter ("rule_17") and back; 0 when it is none. */
+#define NFT_COUNTER_NAME_MAX 24
+const char *nft_counter_name(char buffer[NFT_COUNTER_NAME_MAX], uint32_t decision);
+uint32_t nft_counter_decision(const char *name);
+
+#endif

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "gate/nft_rule.h"
+
+#include <endian.h>
+#include <libnftnl/udata.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The 16-byte register that nft(8) uses, and the second 4-byte word of it (for concatenations). */
+#define REG_FIRST  NFT_REG_1
+#define REG_SECOND NFT_REG32_01
+
+void nft_rule_begin(struct nft_rule_writer *writer, struct nft_ruleset *ruleset, enum nft_table_index table, int chain)
+{
+	*writer = (struct nft_rule_writer){.ruleset = ruleset, .table = table, .chain = chain};
+	if (chain >= 0)
+		writer->rule = nftnl_rule_alloc();
+	if (!writer->rule) {
+		writer->failed = true;
+		return;
+	}
+	writer->failed =
+		nftnl_rule_set_str(writer->rule, NFTNL_RULE_TABLE, NFT_GATE_TABLE) < 0 ||
+		nftnl_rule_set_str(writer->rule, NFTNL_RULE_CHAIN, ruleset->tables[table].chains.items[chain].name) < 0;
+}
+
+static void comment_set(struct nft_rule_writer *writer, const char *comment)
+{
+	uint8_t data[2 + NFTNL_UDATA_COMMENT_MAXLEN];
+	size_t length = strnlen(comment, NFTNL_UDATA_COMMENT_MAXLEN - 1);
+
+	data[0] = NFTNL_UDATA_RULE_COMMENT;
+	data[1] = (uint8_t)(length + 1);
+	memcpy(data + 2, comment, length);
+	data[2 + length] = '\0';
+	if (nftnl_rule_set_data(writer->rule, NFTNL_RULE_USERDATA, data, (uint32_t)length + 3) < 0)
+		writer->failed = true;
+}
+
+/* Takes the attributes of the message that libnftnl writes. Our rules have at most a dozen expressions: far from
+ * filling the buffer, which libnftnl itself does not look at. */
+static void rule_store(struct nft_rule_writer *writer, const char *origin)
+{
+	uint8_t buffer[NFT_MESSAGE_MAX / 4];
+	struct nlmsghdr *message =
+		nftnl_nlmsg_build_hdr((char *)buffer, NFT_MSG_NEWRULE, nft_table_family[writer->table], 0, 0);
+	size_t header = mnl_nlmsg_size(sizeof(struct nfgenmsg));
+	struct nft_chain *chain = &writer->ruleset->tables[writer->table].chains.items[writer->chain];
+	struct nft_rule *rule;
+
+	nftnl_rule_nlmsg_build_payload(message, writer->rule);
+	rule = array_append(&chain->rules);
+	if (rule) {
+		rule->size = (uint32_t)(message->nlmsg_len - header);
+		rule->attrs = malloc(rule->size);
+		rule->origin = origin ? strdup(origin) : NULL;
+	}
+	if (!rule || !rule->attrs || (origin && !rule->origin))
+		writer->failed = true;
+	else
+		memcpy(rule->attrs, buffer + header, rule->size);
+}
+
+void nft_rule_end(struct nft_rule_writer *writer, const char *comment, const char *origin)
+{
+	if (!writer->failed && comment)
+		comment_set(writer, comment);
+	if (!writer->failed)
+		rule_store(writer, origin);
+	if (writer->rule)
+		nftnl_rule_free(writer->rule);
+	if (writer->failed)
+		writer->ruleset->failed = true;
+	writer->rule = NULL;
+}
+
+/* ---- Expressions. All but allocation can't fail, or sets data that is copied (checked). ---- */
+
+static struct nftnl_expr *expr_add(struct nft_rule_writer *writer, const char *name)
+{
+	struct nftnl_expr *expr = writer->failed ? NULL : nftnl_expr_alloc(name);
+
+	if (expr)
+		nftnl_rule_add_expr(writer->rule, expr);
+	else
+		writer->failed = true;
+	return expr;
+}
+
+static void expr_data(struct nft_rule_writer *writer, struct nftnl_expr *expr, uint16_t attr, const void *data,
+		      uint32_t size)
+{
+	if (nftnl_expr_set(expr, attr, data, size) < 0)
+		writer->failed = true;
+}
+
+static void expr_text(struct nft_rule_writer *writer, struct nftnl_expr *expr, uint16_t attr, const char *text)
+{
+	expr_data(writer, expr, attr, text, (uint32_t)strlen(text) + 1);
+}
+
+static void meta_load(struct nft_rule_writer *writer, uint32_t key)
+{
+	struct nftnl_expr *expr = expr_add(writer, "meta");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, REG_FIRST);
+}
+
+static void ct_load(struct nft_rule_writer *writer, uint32_t key)
+{
+	struct nftnl_expr *expr = expr_add(writer, "ct");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, key);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, REG_FIRST);
+}
+
+static void payload_load(struct nft_rule_writer *writer, uint32_t base, uint32_t offset, uint32_t length, uint32_t reg)
+{
+	struct nftnl_expr *expr = expr_add(writer, "payload");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, base);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, length);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, reg);
+}
+
+static void compare(struct nft_rule_writer *writer, uint32_t op, const void *data, uint32_t size)
+{
+	struct nftnl_expr *expr = expr_add(writer, "cmp");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_SREG, REG_FIRST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, op);
+	expr_data(writer, expr, NFTNL_EXPR_CMP_DATA, data, size);
+}
+
+/* register = (register & mask) ^ xor */
+static void bitwise(struct nft_rule_writer *writer, const void *mask, const void * xor, uint32_t size)
+{
+	struct nftnl_expr *expr = expr_add(writer, "bitwise");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, REG_FIRST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, REG_FIRST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, size);
+	expr_data(writer, expr, NFTNL_EXPR_BITWISE_MASK, mask, size);
+	expr_data(writer, expr, NFTNL_EXPR_BITWISE_XOR, xor, size);
+}
+
+/* Registers compare as bytes: numbers in host order must be turned for < and >. */
+static void to_network_order(struct nft_rule_writer *writer, uint32_t size)
+{
+	struct nftnl_expr *expr = expr_add(writer, "byteorder");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_SREG, REG_FIRST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_DREG, REG_FIRST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_LEN, size);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_SIZE, size);
+}
+
+static struct nftnl_expr *lookup(struct nft_rule_writer *writer, const char *set)
+{
+	struct nftnl_expr *expr = expr_add(writer, "lookup");
+
+	if (!expr)
+		return NULL;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, REG_FIRST);
+	expr_text(writer, expr, NFTNL_EXPR_LOOKUP_SET, set);
+	return expr;
+}
+
+static void lookup_set(struct nft_rule_writer *writer, bool not, const char *set)
+{
+	struct nftnl_expr *expr = lookup(writer, set);
+
+	if (expr && not )
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+}
+
+static void lookup_verdict(struct nft_rule_writer *writer, const char *map)
+{
+	struct nftnl_expr *expr = lookup(writer, map);
+
+	if (expr)
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+}
+
+/* ---- Matches ---- */
+
+void nft_rule_kind(struct nft_rule_writer *writer, bool output, const char *kind)
+{
+	char padded[IFNAMSIZ] = {0};
+
+	memcpy(padded, kind, strnlen(kind, sizeof(padded) - 1));
+	meta_load(writer, output ? NFT_META_OIFKIND : NFT_META_IIFKIND);
+	compare(writer, NFT_CMP_EQ, padded, sizeof(padded));
+}
+
+void nft_rule_interface(struct nft_rule_writer *writer, bool output, uint32_t ifindex)
+{
+	meta_load(writer, output ? NFT_META_OIF : NFT_META_IIF);
+	compare(writer, NFT_CMP_EQ, &ifindex, sizeof(ifindex));
+}
+
+void nft_rule_interface_in(struct nft_rule_writer *writer, bool output, bool not, const char *set)
+{
+	meta_load(writer, output ? NFT_META_OIF : NFT_META_IIF);
+	lookup_set(writer, not, set);
+}
+
+void nft_rule_interface_name_in(struct nft_rule_writer *writer, bool not, const char *set)
+{
+	meta_load(writer, NFT_META_IIFNAME);
+	lookup_set(writer, not, set);
+}
+
+void nft_rule_mark(struct nft_rule_writer *writer, uint32_t mask, enum nft_cmp_ops op, uint32_t value)
+{
+	uint32_t zero = 0, turned = htonl(value);
+	bool ordered = op != NFT_CMP_EQ && op != NFT_CMP_NEQ;
+
+	meta_load(writer, NFT_META_MARK);
+	bitwise(writer, &mask, &zero, sizeof(mask));
+	if (ordered)
+		to_network_order(writer, sizeof(mask));
+	compare(writer, op, ordered ? &turned : &value, sizeof(value));
+}
+
+void nft_rule_socket(struct nft_rule_writer *writer)
+{
+	uint32_t lowest = 0;
+
+	/* Every user is >= 0: what matters is that `skuid` ends the rule when no process holds the socket. */
+	meta_load(writer, NFT_META_SKUID);
+	to_network_order(writer, sizeof(lowest));
+	compare(writer, NFT_CMP_GTE, &lowest, sizeof(lowest));
+}
+
+void nft_rule_link_local_group(struct nft_rule_writer *writer)
+{
+	static const uint8_t mask[ETH_ALEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xf0};
+	static const uint8_t group[ETH_ALEN] = {0x01, 0x80, 0xc2, 0x00, 0x00, 0x00};
+	static const uint8_t zero[ETH_ALEN];
+
+	payload_load(writer, NFT_PAYLOAD_LL_HEADER, 0, ETH_ALEN, REG_FIRST);
+	bitwise(writer, mask, zero, ETH_ALEN);
+	compare(writer, NFT_CMP_EQ, group, ETH_ALEN);
+}
+
+void nft_rule_protocol(struct nft_rule_writer *writer, uint8_t protocol)
+{
+	meta_load(writer, NFT_META_L4PROTO);
+	compare(writer, NFT_CMP_EQ, &protocol, sizeof(protocol));
+}
+
+void nft_rule_family(struct nft_rule_writer *writer, uint8_t nfproto)
+{
+	meta_load(writer, NFT_META_NFPROTO);
+	compare(writer, NFT_CMP_EQ, &nfproto, sizeof(nfproto));
+}
+
+void nft_rule_ethertype(struct nft_rule_writer *writer, uint16_t ethertype)
+{
+	uint16_t turned = htons(ethertype);
+
+	meta_load(writer, NFT_META_PROTOCOL);
+	compare(writer, NFT_CMP_EQ, &turned, sizeof(turned));
+}
+
+void nft_rule_address_in(struct nft_rule_writer *writer, uint8_t nfproto, bool destination, const char *set)
+{
+	/* Where the addresses stand in the headers: RFC 791, RFC 8200. */
+	if (nfproto == NFPROTO_IPV4)
+		payload_load(writer, NFT_PAYLOAD_NETWORK_HEADER, destination ? 16 : 12, 4, REG_FIRST);
+	else
+		payload_load(writer, NFT_PAYLOAD_NETWORK_HEADER, destination ? 24 : 8, 16, REG_FIRST);
+	lookup_set(writer, false, set);
+}
+
+void nft_rule_ports(struct nft_rule_writer *writer, uint16_t source, uint16_t destination)
+{
+	uint16_t ports[2] = {htons(source), htons(destination)};
+
+	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(ports), REG_FIRST);
+	compare(writer, NFT_CMP_EQ, ports, sizeof(ports));
+}
+
+void nft_rule_type(struct nft_rule_writer *writer, uint8_t low, uint8_t high)
+{
+	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, REG_FIRST);
+	if (low == high) {
+		compare(writer, NFT_CMP_EQ, &low, 1);
+	} else {
+		compare(writer, NFT_CMP_GTE, &low, 1);
+		compare(writer, NFT_CMP_LTE, &high, 1);
+	}
+}
+
+void nft_rule_before(struct nft_rule_writer *writer, uint64_t epoch_ns)
+{
+	uint64_t turned = htobe64(epoch_ns);
+
+	meta_load(writer, NFT_META_TIME_NS);
+	to_network_order(writer, sizeof(turned));
+	compare(writer, NFT_CMP_LT, &turned, sizeof(turned));
+}
+
+void nft_rule_reply(struct nft_rule_writer *writer)
+{
+	uint8_t reply = 1; /* IP_CT_DIR_REPLY */
+
+	ct_load(writer, NFT_CT_DIRECTION);
+	compare(writer, NFT_CMP_EQ, &reply, sizeof(reply));
+}
+
+void nft_rule_state(struct nft_rule_writer *writer, uint32_t states)
+{
+	uint32_t zero = 0;
+
+	ct_load(writer, NFT_CT_STATE);
+	bitwise(writer, &states, &zero, sizeof(states));
+	compare(writer, NFT_CMP_NEQ, &zero, sizeof(zero));
+}
+
+void nft_rule_limit(struct nft_rule_writer *writer, uint64_t per_second, uint32_t burst)
+{
+	struct nftnl_expr *expr = expr_add(writer, "limit");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, per_second);
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, 1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, burst);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, 0);
+}
+
+/* ---- Statements ---- */
+
+void nft_rule_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t value)
+{
+	uint32_t keep = ~mask;
+	struct nftnl_expr *expr;
+
+	meta_load(writer, NFT_META_MARK);
+	bitwise(writer, &keep, &value, sizeof(keep));
+	expr = expr_add(writer, "meta");
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, NFT_META_MARK);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, REG_FIRST);
+}
+
+void nft_rule_counter(struct nft_rule_writer *writer, const char *name)
+{
+	struct nftnl_expr *expr = expr_add(writer, "objref");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	expr_text(writer, expr, NFTNL_EXPR_OBJREF_IMM_NAME, name);
+}
+
+void nft_rule_log(struct nft_rule_writer *writer, const char *prefix, uint16_t group, uint32_t snaplen)
+{
+	struct nftnl_expr *expr = expr_add(writer, "log");
+
+	if (!expr)
+		return;
+	expr_text(writer, expr, NFTNL_EXPR_LOG_PREFIX, prefix);
+	nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_GROUP, group);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOG_SNAPLEN, snaplen);
+	/* One packet, one message: the witness is not to wait for a full batch. */
+	nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_QTHRESHOLD, 1);
+}
+
+void nft_rule_verdict(struct nft_rule_writer *writer, int verdict, const char *chain)
+{
+	struct nftnl_expr *expr = expr_add(writer, "immediate");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
+	if (chain)
+		expr_text(writer, expr, NFTNL_EXPR_IMM_CHAIN, chain);
+}
+
+void nft_rule_map_mark(struct nft_rule_writer *writer, uint32_t mask, const char *map)
+{
+	uint32_t zero = 0;
+
+	meta_load(writer, NFT_META_MARK);
+	bitwise(writer, &mask, &zero, sizeof(mask));
+	lookup_verdict(writer, map);
+}
+
+void nft_rule_map_ports(struct nft_rule_writer *writer, const char *map)
+{
+	meta_load(writer, NFT_META_L4PROTO);
+	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, REG_SECOND);
+	lookup_verdict(writer, map);
+}
+
+void nft_rule_map_types(struct nft_rule_writer *writer, uint8_t protocol, const char *map)
+{
+	nft_rule_protocol(writer, protocol);
+	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, REG_FIRST);
+	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 1, 1, REG_SECOND);
+	lookup_verdict(writer, map);
+}
+
+void nft_rule_map_protocol(struct nft_rule_writer *writer, const char *map)
+{
+	meta_load(writer, NFT_META_L4PROTO);
+	lookup_verdict(writer, map);
+}

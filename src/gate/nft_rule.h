@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Writes rules, expression by expression, in the forms that nft(8) prints back as it would have written them. */
+#ifndef BULKHEAD_GATE_NFT_RULE_H
+#define BULKHEAD_GATE_NFT_RULE_H
+
+#include <stdio.h> /* libnftnl's headers want it and don't say so */
+
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+
+#include "gate/nft_model.h"
+
+/* nft(8)'s numbers of data types (its datatype.h; part of what it stores in the kernel, so they don't change). */
+#define NFT_TYPE_INET_PROTOCOL 12u
+#define NFT_TYPE_INET_SERVICE  13u
+#define NFT_TYPE_ICMP	       14u
+#define NFT_TYPE_IPADDR	       7u
+#define NFT_TYPE_IP6ADDR       8u
+#define NFT_TYPE_MARK	       19u
+#define NFT_TYPE_IFINDEX       20u
+#define NFT_TYPE_ICMPV6	       29u
+#define NFT_TYPE_ICMP_CODE     32u
+#define NFT_TYPE_ICMPV6_CODE   33u
+#define NFT_TYPE_IFNAME	       41u
+#define NFT_TYPE_CONCAT(a, b)  ((a) << 6 | (b))
+
+/* One rule being written. Failures stick: nft_rule_end() reports them to the ruleset. */
+struct nft_rule_writer {
+	struct nft_ruleset *ruleset;
+	enum nft_table_index table;
+	int chain; /* index in the table */
+	struct nftnl_rule *rule;
+	bool failed;
+};
+
+/* `chain` as nft_chain_add() gave it; -1 is passed on as a failure. */
+void nft_rule_begin(struct nft_rule_writer *writer, struct nft_ruleset *ruleset, enum nft_table_index table, int chain);
+/* Comments are cut at nft(8)'s limit; `origin` is for errors. Both may be NULL. */
+void nft_rule_end(struct nft_rule_writer *writer, const char *comment, const char *origin);
+
+/* Matches: the rule goes on only if … */
+/* … the interface is of this kind. Hardware and lo have none: there is no useful 'is not'. */
+void nft_rule_kind(struct nft_rule_writer *writer, bool output, const char *kind);
+void nft_rule_interface(struct nft_rule_writer *writer, bool output, uint32_t ifindex);
+/* … the interface (by index) is, or with `not` is not, in the set. */
+void nft_rule_interface_in(struct nft_rule_writer *writer, bool output, bool not, const char *set);
+void nft_rule_interface_name_in(struct nft_rule_writer *writer, bool not, const char *set);
+/* … the bits of the mark under `mask`, as a number, compare so (NFT_CMP_EQ, NFT_CMP_LT …) with `value`. */
+void nft_rule_mark(struct nft_rule_writer *writer, uint32_t mask, enum nft_cmp_ops op, uint32_t value);
+void nft_rule_socket(struct nft_rule_writer *writer); /* … a process of this namespace has the packet's socket */
+void nft_rule_link_local_group(struct nft_rule_writer *writer); /* … the destination is 01:80:c2:00:00:0X */
+void nft_rule_protocol(struct nft_rule_writer *writer, uint8_t protocol);
+void nft_rule_family(struct nft_rule_writer *writer, uint8_t nfproto);	     /* NFPROTO_IPV4, NFPROTO_IPV6; in inet */
+void nft_rule_ethertype(struct nft_rule_writer *writer, uint16_t ethertype); /* in bridge */
+/* … the source (or destination) address of the family already matched is in the set. */
+void nft_rule_address_in(struct nft_rule_writer *writer, uint8_t nfproto, bool destination, const char *set);
+void nft_rule_ports(struct nft_rule_writer *writer, uint16_t source, uint16_t destination); /* host order */
+void nft_rule_type(struct nft_rule_writer *writer, uint8_t low, uint8_t high); /* … ICMP type, after the protocol */
+void nft_rule_before(struct nft_rule_writer *writer, uint64_t epoch_ns);       /* … it is earlier than this */
+void nft_rule_reply(struct nft_rule_writer *writer);			       /* … conntrack: reply direction */
+void nft_rule_state(struct nft_rule_writer *writer, uint32_t states);	       /* … conntrack state, a bit of these */
+#define NFT_STATE_INVALID   1u
+#define NFT_STATE_RELATED   4u
+#define NFT_STATE_NEW	    8u
+#define NFT_STATE_UNTRACKED 64u
+void nft_rule_limit(struct nft_rule_writer *writer, uint64_t per_second, uint32_t burst); /* … not too often */
+
+/* Statements. */
+void nft_rule_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t value); /* overwrites the masked bits */
+void nft_rule_counter(struct nft_rule_writer *writer, const char *name);
+void nft_rule_log(struct nft_rule_writer *writer, const char *prefix, uint16_t group, uint32_t snaplen);
+void nft_rule_verdict(struct nft_rule_writer *writer, int verdict, const char *chain); /* NF_DROP, NFT_GOTO … */
+/* Verdict by map: of the masked mark; of protocol and port; of ICMP type and code; of the protocol. */
+void nft_rule_map_mark(struct nft_rule_writer *writer, uint32_t mask, const char *map);
+void nft_rule_map_ports(struct nft_rule_writer *writer, const char *map);
+void nft_rule_map_types(struct nft_rule_writer *writer, uint8_t protocol, const char *map);
+void nft_rule_map_protocol(struct nft_rule_writer *writer, const char *map);
+
+#endif
