@@ -26,7 +26,7 @@
 #define MATRIX_ENDS_MAX 256u
 /* Questions to the judge for the whole matrix: a few seconds with the compiled table. */
 #define MATRIX_WORK_MAX 4000000u
-/* Words in one list of services; then "…" stands for the rest. */
+/* Words in one list of services; then one "…" more stands for the rest. */
 #define MATRIX_WORDS_MAX 64u
 
 /* 0: *ret_matrix is a new reference. -E2BIG: over a limit. -ENOMEM. The sentence is in `error`. */
