@@ -45,6 +45,8 @@
 /* What a person reads; the rest of the list is left out. */
 #define EXPLAIN_NEXT_MAX  20u
 #define EXPLAIN_CASES_MAX 20u
+/* Bytes shown of a line of the policy; a longer one is cut. */
+#define EXPLAIN_TEXT_MAX 1024u
 /* A batch line is three names; a longer one is no question. */
 #define EXPLAIN_LINE_MAX 4096u
 

@@ -75,6 +75,17 @@ static json_t *json_rule(const struct policy *policy, uint32_t index)
 	return json;
 }
 
+/* A line of the policy, whole characters of it. */
+static json_t *json_line(const char *line, size_t length)
+{
+	if (length > EXPLAIN_TEXT_MAX) {
+		length = EXPLAIN_TEXT_MAX;
+		while (length > 0 && ((unsigned char)line[length] & 0xc0) == 0x80)
+			length--;
+	}
+	return json_text(line, length);
+}
+
 /* {path, file, line, column, text}, added to what `json` holds. */
 static void json_put_place(json_t **json, const struct policy *policy, const struct place *place)
 {
@@ -87,7 +98,7 @@ static void json_put_place(json_t **json, const struct policy *policy, const str
 	json_put(json, "line", json_integer(place->line));
 	json_put(json, "column", json_integer(place->column));
 	if (line)
-		json_put(json, "text", json_text(line, length));
+		json_put(json, "text", json_line(line, length));
 }
 
 static json_t *json_place(const struct policy *policy, const struct place *place)

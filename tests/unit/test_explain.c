@@ -608,6 +608,32 @@ static void test_too_many_kinds_of_address_are_refused(void **state)
 	}
 }
 
+static void test_a_long_line_of_the_policy_is_cut(void **state)
+{
+	/* The rule begins at byte 4; the name is made of characters of two bytes, so that one lies over the cut. */
+	for (unsigned int shift = 0; shift < 2; shift++) {
+		struct text text = {0};
+		struct fixture fixture;
+		json_t *answer;
+		const char *line;
+
+		(void)state;
+		text_append(&text, "version: 1\nrules:\n");
+		text_appendf(&text, "  - { from: any, to: any, allow: tcp%s } # ", shift ? "" : " ");
+		for (unsigned int i = 0; i < EXPLAIN_TEXT_MAX; i++)
+			text_append(&text, "é");
+		text_append(&text, "\n");
+		fixture_load(&fixture, text_string(&text), world);
+		answer = query(&fixture, "web-1", "db", "tcp/1");
+		line = json_string_value(json_object_get(json_object_get(answer, "at"), "text"));
+		assert_in_range(strlen(line), EXPLAIN_TEXT_MAX - 1, EXPLAIN_TEXT_MAX);
+		assert_true(text_is_utf8(line, strlen(line)));
+		json_decref(answer);
+		fixture_free(&fixture);
+		text_free(&text);
+	}
+}
+
 static void test_next_is_cut(void **state)
 {
 	struct text text = {0};
@@ -643,6 +669,7 @@ int main(void)
 		cmocka_unit_test(test_a_long_line_is_no_question),
 		cmocka_unit_test(test_too_much_work_is_refused),
 		cmocka_unit_test(test_too_many_kinds_of_address_are_refused),
+		cmocka_unit_test(test_a_long_line_of_the_policy_is_cut),
 		cmocka_unit_test(test_next_is_cut),
 	};
 
