@@ -87,6 +87,7 @@ class Host:
         self.socket_path = f"{self.directory}/control.sock"
         self.log_path = f"{self.directory}/daemon.log"
         self.daemon = None
+        self.options = ()  # of every start of the daemon
         self.containers = {}
         self.bridges = {}
         run("ip", "link", "set", "lo", "up")
@@ -210,6 +211,7 @@ class Host:
                 "--docker-socket", f"{self.directory}/no-docker.sock",
                 "--docker-root", f"{self.directory}/no-docker",
                 "--podman-root", f"{self.directory}/no-podman",
+                *self.options,
                 *options,
             ],
             stdout=log, stderr=log, preexec_fn=die_with_parent,

@@ -23,6 +23,18 @@ def equal(got, wanted, what):
         raise AssertionError(f"{what}: {got!r}, not {wanted!r}")
 
 
+def with_options(test, *options):
+    """The same test once more, with options of the daemon: `with_options(test_x, "--no-tcx")` is test_x_no_tcx."""
+
+    def variant(host):
+        host.options = options
+        test(host)
+
+    variant.__name__ = test.__name__ + "".join(option.replace("--", "_").replace("-", "_") for option in options)
+    variant.__doc__ = f"{test.__doc__.strip().splitlines()[0].rstrip('.')} ({' '.join(options)})"
+    return variant
+
+
 def _run_one(test):
     host = None
     try:
