@@ -122,7 +122,7 @@ static int pair_gather_sets(struct cells *cells, const uint32_t *ranked, size_t 
 	for (size_t i = 0; i < cells->sets.count; i++)
 		cells->set_slot[cells->sets.items[i].set] = 0;
 	cells->sets.count = 0;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; ranked && i < count; i++) {
 		uint32_t set = cells->compile->rules.items[ranked[i]].services;
 		struct pick_set *slot;
 
