@@ -6,6 +6,8 @@
 #ifndef BULKHEAD_BPF_FLOW_H
 #define BULKHEAD_BPF_FLOW_H
 
+#include <linux/errno.h>
+
 #include "guard.h"
 #include "report.h"
 #include "tcp.h"
@@ -303,10 +305,14 @@ static __noinline int flow_open(struct __sk_buff *skb, struct packet *packet, co
 	}
 	flow.expires = now + flow_timeout(&flow, packet->key.protocol);
 	error = bpf_map_update_elem(inner, &packet->key, &flow, old ? BPF_ANY : BPF_NOEXIST);
-	if (error == -17) /* EEXIST: another CPU was first, with the same packet's twin */
+	if (error == -E2BIG) { /* seeded flows are not counted until now */
+		flow_sweep_port(port, state, now);
+		error = bpf_map_update_elem(inner, &packet->key, &flow, old ? BPF_ANY : BPF_NOEXIST);
+	}
+	if (error == -EEXIST) /* another CPU was first, with the same packet's twin */
 		return BH_REASON_NONE;
 	if (error)
-		return error == -7 /* E2BIG */ ? BH_DROP_FLOWS_FULL : BH_DROP_NO_MEMORY;
+		return error == -E2BIG ? BH_DROP_FLOWS_FULL : BH_DROP_NO_MEMORY;
 	if (!old)
 		__sync_fetch_and_add(&state->flows, 1);
 	if (!was_half_open)
