@@ -46,17 +46,41 @@ static bool program_is_bulkhead(uint32_t id, enum tc_direction direction)
 	return tc_program_name(id, name) == 0 && strncmp(name, tc_program_names[direction], BPF_OBJ_NAME_LEN - 1) == 0;
 }
 
+/* Filters at the hook, in the order in which they run. */
+static int filters_read(uint32_t ifindex, enum tc_direction direction, struct nl_cache **ret_cache)
+{
+	struct nl_sock *socket = nl_socket_alloc();
+	int result;
+
+	if (!socket)
+		return -ENOMEM;
+	result = nl_connect(socket, NETLINK_ROUTE);
+	if (result >= 0)
+		result = rtnl_cls_alloc_cache(socket, (int)ifindex, attach_parent(direction), ret_cache);
+	nl_socket_free(socket);
+	return result < 0 ? -EIO : 0;
+}
+
 uint32_t tc_clsact_find(uint32_t ifindex, enum tc_direction direction, uint32_t *ret_handle)
 {
-	for (uint32_t handle = OUR_HANDLE; handle < OUR_HANDLE + OUR_HANDLES; handle++) {
-		uint32_t program = filter_program(ifindex, direction, handle);
+	struct nl_cache *cache;
+	uint32_t found = 0;
 
+	if (filters_read(ifindex, direction, &cache) < 0)
+		return 0;
+	for (struct nl_object *object = nl_cache_get_first(cache); object && !found;
+	     object = nl_cache_get_next(object)) {
+		uint32_t handle = rtnl_tc_get_handle(TC_CAST(object)), program = 0;
+
+		if (handle >= OUR_HANDLE && handle < OUR_HANDLE + OUR_HANDLES)
+			program = filter_program(ifindex, direction, handle);
 		if (program && program_is_bulkhead(program, direction)) {
 			*ret_handle = handle;
-			return program;
+			found = program;
 		}
 	}
-	return 0;
+	nl_cache_free(cache);
+	return found;
 }
 
 static uint32_t handle_free(uint32_t ifindex, enum tc_direction direction)
@@ -119,21 +143,6 @@ int tc_clsact_attach(struct tc_gate *tc, struct tc_port *port, enum tc_direction
 	}
 	port->handles[direction] = handle;
 	return 0;
-}
-
-/* Filters at the hook, in the order in which they run. */
-static int filters_read(uint32_t ifindex, enum tc_direction direction, struct nl_cache **ret_cache)
-{
-	struct nl_sock *socket = nl_socket_alloc();
-	int result;
-
-	if (!socket)
-		return -ENOMEM;
-	result = nl_connect(socket, NETLINK_ROUTE);
-	if (result >= 0)
-		result = rtnl_cls_alloc_cache(socket, (int)ifindex, attach_parent(direction), ret_cache);
-	nl_socket_free(socket);
-	return result < 0 ? -EIO : 0;
 }
 
 static int filter_report(const struct tc_port *port, enum tc_direction direction, struct rtnl_cls *filter,

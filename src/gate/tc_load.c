@@ -49,6 +49,11 @@ static int words_keep(enum libbpf_print_level level, const char *format, va_list
 	return 0;
 }
 
+void tc_libbpf_quiet(void)
+{
+	libbpf_set_print(words_keep);
+}
+
 int tc_map_id(int fd, uint32_t *ret_id)
 {
 	struct bpf_map_info info = {0};
@@ -309,7 +314,7 @@ int tc_load(struct tc_gate *tc, struct error *error)
 {
 	int result;
 
-	libbpf_set_print(words_keep);
+	tc_libbpf_quiet();
 	result = tc_pin_directory(tc->pin_dir, error);
 	if (result < 0)
 		return result;

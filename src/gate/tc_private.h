@@ -183,6 +183,7 @@ static inline unsigned int tc_active_slot(const struct tc_gate *tc)
 
 /* ---- tc_load.c */
 int tc_load(struct tc_gate *tc, struct error *error);
+void tc_libbpf_quiet(void);		  /* its words go into errors, not to the terminal */
 void tc_config_write(struct tc_gate *tc); /* what the options say */
 void tc_unload(struct tc_gate *tc);
 /* A second instance of the programs over the same maps, once. */

@@ -91,6 +91,7 @@ int tc_gate_uninstall(const struct gate_options *options, void (*report)(void *a
 		return error_set(error, -ENAMETOOLONG, "the pin directory's name is too long");
 	if (access(options->pin_dir, F_OK) < 0 && errno == ENOENT)
 		return 0;
+	tc_libbpf_quiet();
 	filters_remove(&removal);
 	result = entries_remove(&removal, "link_");
 	if (result == 0)
