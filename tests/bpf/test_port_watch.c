@@ -214,20 +214,20 @@ static void test_identified(void **state)
 	run("ip -n a1 link set eth0 addr 02:00:00:00:00:11");
 	watch_start();
 	wait_state("v-a1", PORT_IDENTIFIED);
-	const struct port *port = port_named("v-a1");
-	assert_true(port->existed_at_start);
-	assert_string_equal(port->bridge, "br0");
-	assert_true(port->cookie != 0);
-	assert_true(port->has_mac);
-	assert_string_equal(mac_format(&port->mac, mac), "02:00:00:00:00:11");
-	assert_true(port_has(port, "10.9.0.11"));
-	assert_true(port_has(port, "fd09::11"));
-	assert_true(port_has(port, "fe80::ff:fe00:11"));
-	assert_true(port->has_owner);
-	assert_string_equal(port->owner.name, "a1");
-	assert_string_equal(port->owner.runtime, "netns");
-	assert_int_equal(port->gateways.count, 2);
-	assert_string_equal(port->reason, "");
+	const struct port *it = port_named("v-a1");
+	assert_true(it->existed_at_start);
+	assert_string_equal(it->bridge, "br0");
+	assert_true(it->cookie != 0);
+	assert_true(it->has_mac);
+	assert_string_equal(mac_format(&it->mac, mac), "02:00:00:00:00:11");
+	assert_true(port_has(it, "10.9.0.11"));
+	assert_true(port_has(it, "fd09::11"));
+	assert_true(port_has(it, "fe80::ff:fe00:11"));
+	assert_true(it->has_owner);
+	assert_string_equal(it->owner.name, "a1");
+	assert_string_equal(it->owner.runtime, "netns");
+	assert_int_equal(it->gateways.count, 2);
+	assert_string_equal(it->reason, "");
 
 	box("a2", "br0", "10.9.0.12/24");
 	wait_state("v-a2", PORT_IDENTIFIED);
@@ -333,7 +333,6 @@ static void test_patch(void **state)
 {
 	(void)state;
 	run("ip link add p0 type veth peer name p1 && ip link set p0 up");
-	run("ip link add mgmt0 type veth peer name x netns 1 2>/dev/null || true");
 	watch_start();
 	assert_int_equal(port_named("p0")->state, PORT_CLOSED);
 	assert_true(port_named("p0")->patch);
@@ -456,7 +455,7 @@ static void test_waiting(void **state)
 
 static void test_labels(void **state)
 {
-	const struct port *port;
+	const struct port *it;
 
 	(void)state;
 	write_text(META "/a1.json", "{\"labels\": {\"tier\": \"front\", \"app\": \"shop\"}, \"image\": \"web:1\"}");
@@ -466,11 +465,11 @@ static void test_labels(void **state)
 	box("a2", "br0", "10.9.0.12/24");
 	watch_start();
 	wait_state("v-a1", PORT_IDENTIFIED);
-	port = port_named("v-a1");
-	assert_int_equal(port->owner.labels.count, 2);
-	assert_string_equal(port->owner.labels.items[0].key, "app");
-	assert_string_equal(port->owner.labels.items[1].value, "front");
-	assert_string_equal(port->owner.image, "web:1");
+	it = port_named("v-a1");
+	assert_int_equal(it->owner.labels.count, 2);
+	assert_string_equal(it->owner.labels.items[0].key, "app");
+	assert_string_equal(it->owner.labels.items[1].value, "front");
+	assert_string_equal(it->owner.image, "web:1");
 	assert_int_equal(port_named("v-a2")->state, PORT_CLOSED);
 	assert_string_equal(port_named("v-a2")->reason,
 			    "its file of labels is not a regular file that only root can write");
