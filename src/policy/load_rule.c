@@ -47,9 +47,10 @@ static void services_text(struct loader *loader, const struct node *words, struc
 		if (word->kind == NODE_WORD)
 			text_appendf(&text, "%s%s", text.length ? ", " : "", word->text);
 	}
-	rule->services_text = text.length ? text_take(&text) : NULL;
 	if (text.failed)
 		loader_no_memory(loader);
+	else if (text.length)
+		rule->services_text = text_take(&text);
 	text_free(&text);
 }
 
