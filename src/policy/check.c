@@ -67,13 +67,13 @@ static void check_subnets(struct loader *loader)
 
 static void check_zone(struct loader *loader, const struct zone *zone)
 {
-	const struct group *groups = loader->policy->groups.items + zone->group_first;
+	const struct policy *policy = loader->policy;
 
 	/* a group without members has its own warning */
 	if (zone->subnets.count || (zone->has_groups && zone->group_count))
 		return;
 	for (uint32_t i = 0; i < zone->group_count; i++)
-		if (groups[i].members.count)
+		if (policy->groups.items[zone->group_first + i].members.count)
 			return;
 	loader_warning(loader, &zone->place, "nothing is in zone '%s': it has no members, groups or subnets",
 		       zone->name);
