@@ -233,11 +233,12 @@ static const struct rule *find_cover(struct cover *cover, size_t bucket, uint32_
 static void check_rule(struct cover *cover, uint32_t index)
 {
 	const struct rule *rule = &cover->policy->rules.items[index];
-	const struct end *first = &rule->from.items[0];
+	const struct end *first;
 	const struct rule *deny;
 
 	if (!is_whole(rule) || rule->expires <= cover->loader->now)
 		return;
+	first = &rule->from.items[0];
 	deny = find_cover(cover, END_ANY, index);
 	if (!deny && first->kind != END_ANY)
 		deny = find_cover(cover, bucket_of(cover, first), index);
