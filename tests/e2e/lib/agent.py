@@ -221,7 +221,8 @@ class Operations:
     def sniff_start(self, interface):
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        raw.bind((interface, 0))
+        if interface:  # None: all of the namespace's, those that come later too
+            raw.bind((interface, 0))
         return self._keep(raw)
 
     def sniff_until(self, handle, needle, timeout=1.0):
@@ -252,6 +253,38 @@ class Operations:
                 frames.append(frame)
         raw.close()
         return frames
+
+    def spam_start(self, interface, frame):
+        """Sends the frame over and over, from the very moment the interface exists and is up, until spam_stop()."""
+        state = {"stop": False, "sent": 0}
+
+        def spam():
+            raw = None
+            while not state["stop"]:
+                try:
+                    if raw is None:
+                        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+                        raw.bind((interface, 0))
+                    raw.send(frame)
+                    state["sent"] += 1
+                except OSError:  # not there yet, or down
+                    if raw and state["sent"] == 0:
+                        raw.close()
+                        raw = None
+                time.sleep(0.0002)
+
+        state["thread"] = threading.Thread(target=spam, daemon=True)
+        state["thread"].start()
+        return self._keep(state)
+
+    def spam_stop(self, handle):
+        state = self.kept.pop(handle)
+        state["stop"] = True
+        state["thread"].join()
+        return state["sent"]
+
+    def spam_sent(self, handle):
+        return self.kept[handle]["sent"]
 
     # ---- anything else
 

@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""A port that is not open: nothing out, nothing in, and the bridge does not learn from it."""
+
+import json
+import signal
+import sys
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0])
+from lib import frames, tap
+from lib.attack import fdb_port, gets
+from lib.host import run, wait_until
+from lib.shop import holds, scene
+
+LATE_MAC = "02:00:00:00:00:77"
+
+
+def kept_out(host, state):
+    web, db, _ = scene(host)
+    late_frame, late_mark = None, frames.marker()
+    to_late_mark = frames.marker()
+    late_frame = frames.eth(db.mac(), LATE_MAC, frames.IPV4, frames.udp("10.77.0.77", "10.77.0.3", 4000, 5432, late_mark))
+    to_late = frames.eth(LATE_MAC, web.mac(), frames.IPV4, frames.udp("10.77.0.2", "10.77.0.77", 4000, 5432, to_late_mark))
+
+    # Nobody polices: both arrive.
+    early = host.container("early", "br0", ["10.77.0.77/24"], labels={"tier": "other"}, mac=LATE_MAC)
+    tap.expect(gets(db, lambda: early.send_frame("eth0", late_frame), late_mark), "nobody polices: it sends")
+    tap.expect(gets(early, lambda: web.send_frame("eth0", to_late), to_late_mark), "nobody polices: it is sent to")
+    run("ip", "link", "del", early.port)
+    early.stop()
+    del host.containers["early"]
+    run("ip", "netns", "del", "early")
+
+    host.start()
+    host.wait_open("web", "db", "mallory")
+    if state is not None:
+        host.kill(state)
+    late = host.container("late", labels={"tier": "other"})
+    at_db, at_late = db.sniff_start("eth0"), late.sniff_start(None)
+    spams = [(late, late.spam_start("eth0", late_frame)), (web, web.spam_start("eth0", to_late))]
+    host.plug(late, "br0", ["10.77.0.77/24", "fd77::77/64"], mac=LATE_MAC)
+    wait_until(lambda: all(agent.spam_sent(handle) > 300 for agent, handle in spams), 10, "frames sent")
+    if state is None:
+        host.wait_open("late")
+    else:
+        tap.equal(fdb_port("br0", LATE_MAC), None, "what the bridge learnt of a closed port")
+        tap.expect(not host.agent.reach("udp", "10.77.0.77", 5432, 0.3), "the host does not reach a closed port")
+    before = [agent.spam_sent(handle) for agent, handle in spams]
+    wait_until(
+        lambda: all(agent.spam_sent(handle) > count + 300 for (agent, handle), count in zip(spams, before)), 10, "more sent"
+    )
+    for agent, handle in spams:
+        agent.spam_stop(handle)
+    tap.equal(sum(late_mark in frame for frame in db.sniff_stop(at_db)), 0, "frames that it got out")
+    got = late.sniff_stop(at_late)
+    tap.equal(sum(to_late_mark in frame for frame in got), 0, "frames that got in")
+    if state is not None:
+        tap.equal(len(got), 0, "frames of whatever kind that got in")
+        host.start()
+        host.wait_open()
+    holds(host, "afterwards")
+    # And one that is allowed comes up and is served, first packet and all.
+    friend = host.container("friend", "br0", ["10.77.0.78/24", "fd77::78/64"], labels={"tier": "front"})
+    host.wait_open("friend")
+    tap.expect(friend.reach("tcp", "10.77.0.3", 5432, 3), "an allowed newcomer is let in")
+
+
+def test_first_packet(host):
+    """A container that sends, and is sent to, from the first moment of its port: nothing passes"""
+    kept_out(host, None)
+
+
+def test_first_packet_stopped(host):
+    """The same while the daemon is stopped"""
+    kept_out(host, signal.SIGTERM)
+
+
+def test_first_packet_killed(host):
+    """The same while the daemon has been killed"""
+    kept_out(host, signal.SIGKILL)
+
+
+def test_linklocal_groups(host):
+    """Link-local group frames from a port, open or closed, do not move the bridge's table nor its tree"""
+    web, db, mallory = scene(host)
+    mac, home = db.mac(), db.port
+
+    def tree():
+        data = json.loads(run("ip", "-d", "-j", "link", "show", "br0"))[0]["linkinfo"]["info_data"]
+        return data["root_id"], data["root_port"]
+
+    def steal(thief):
+        tap.expect(web.reach("tcp", "10.77.0.3", 5432, 3), "db speaks, so that the bridge knows where it is")
+        tap.equal(fdb_port("br0", mac), home, "where db is")
+        wait_until(lambda: forwarding(thief.port), 10, f"{thief.port} forwards")
+        for group in ("00", "02", "03", "0e", "0f"):
+            thief.send_frame("eth0", frames.eth(f"01:80:c2:00:00:{group}", mac, 0x88CC, b"\0" * 46), 3)
+        thief.send_frame("eth0", frames.stp(mac), 3)
+        return fdb_port("br0", mac)
+
+    run("ip", "link", "set", "br0", "type", "bridge", "stp_state", "1")
+    wait_until(lambda: forwarding(home) and forwarding(web.port), 10, "the bridge's ports forward")
+    tap.equal(steal(mallory), mallory.port, "nobody polices: where the bridge believes db to be")
+    tap.expect(tree()[1] != 0, "nobody polices: mallory is the root of the tree")
+    run("ip", "link", "set", "br0", "type", "bridge", "stp_state", "0")
+    run("ip", "link", "set", "br0", "type", "bridge", "stp_state", "1")
+    wait_until(lambda: forwarding(home) and forwarding(web.port), 10, "the bridge's ports forward")
+    before = tree()
+    host.start()
+    host.wait_open()
+    tap.equal(steal(mallory), home, "where db is, with an open thief")
+    waiting = host.container("waiting", "br0", [], mac="02:00:00:00:00:66")
+    tap.equal(steal(waiting), home, "where db is, with a thief that is not open yet")
+    host.kill(signal.SIGKILL)
+    newcomer = host.container("newcomer", "br0", ["10.77.0.8/24"], mac="02:00:00:00:00:67")
+    tap.equal(steal(newcomer), home, "where db is, with a thief that came when there was no daemon")
+    tap.equal(tree(), before, "the spanning tree")
+    holds(host, "afterwards")
+
+
+def forwarding(interface):
+    return json.loads(run("bridge", "-j", "link", "show", "dev", interface))[0]["state"] == "forwarding"
+
+
+if __name__ == "__main__":
+    tap.main(
+        [
+            test_first_packet,
+            test_first_packet_stopped,
+            test_first_packet_killed,
+            tap.with_options(test_first_packet, "--no-tcx"),
+            tap.with_options(test_first_packet_killed, "--no-tcx", "--no-owner"),
+            test_linklocal_groups,
+        ]
+    )
