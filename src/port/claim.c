@@ -76,27 +76,11 @@ static bool routed_to(const struct claim *claim, const struct addr *addr)
 	return false;
 }
 
-static bool is_hosts(const struct claim *claim, const struct addr *addr)
-{
-	uint32_t below = claim->bridge ? claim->bridge->ifindex : claim->link->ifindex;
-
-	for (size_t i = 0; i < claim->host_addrs->count; i++) {
-		const struct link_addr *own = &claim->host_addrs->items[i];
-
-		/* A link-local address means something on its own link only. */
-		if (addr_equal(&own->addr, addr) && (!addr_is_link_local(addr) || own->ifindex == below))
-			return true;
-	}
-	return false;
-}
-
-/* NULL: it may be claimed; otherwise why not. */
+/* NULL: it may be claimed; otherwise why not. That it is the host's or another port's is found when all is settled. */
 static const char *claim_refusal(const struct claim *claim, const struct addr *addr)
 {
 	bool any = false;
 
-	if (is_hosts(claim, addr))
-		return "is the host's own";
 	if (addr_is_link_local(addr))
 		return NULL;
 	if (!claim->bridge) {

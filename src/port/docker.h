@@ -74,7 +74,7 @@ struct docker {
 
 /* docker_network.c */
 int docker_network_parse(const json_t *json, struct docker_network **ret_network); /* -EINVAL, -ENOMEM */
-void docker_network_free(void *network);					   /* itself too; NULL is fine */
+void docker_network_free(void *value); /* a docker_network, itself too; NULL is fine */
 
 /* docker_api.c: the requests. Those for the same thing are one. */
 void docker_want(struct docker *docker, enum docker_job_kind kind, const char *id);

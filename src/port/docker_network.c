@@ -19,9 +19,9 @@ static void member_free(struct docker_member *member)
 	array_free(&member->endpoint.gateways);
 }
 
-void docker_network_free(void *arg)
+void docker_network_free(void *value)
 {
-	struct docker_network *network = arg;
+	struct docker_network *network = value;
 
 	if (!network)
 		return;

@@ -200,13 +200,17 @@ static void events_read_own(struct events *events)
 	events->overruns += overrun;
 }
 
-/* The source is a one-shot: it stays silent until the next scan. */
+/* Out of the loop until the next scan: a source without events would still wake us for an overrun. */
 static void own_ready(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
 {
+	struct events *events = arg;
+
 	(void)loop;
 	(void)fd;
 	(void)epoll_events;
-	events_read_own(arg);
+	loop_remove(events->own);
+	events->own = NULL;
+	events_read_own(events);
 }
 
 static void other_ready(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
@@ -217,6 +221,8 @@ static void other_ready(struct loop *loop, int fd, uint32_t epoll_events, void *
 
 	(void)loop;
 	(void)epoll_events;
+	loop_remove(events->other);
+	events->other = NULL;
 	events->overrun_elsewhere |= overrun;
 	events->overruns_elsewhere += overrun;
 	(void)loop_set_timer(events->rest, worth && !overrun ? EVENT_REST_MS : EVENT_NOISE_REST_MS, 0);
@@ -229,17 +235,18 @@ static void rest_over(struct loop *loop, void *arg)
 	struct events *events = arg;
 
 	(void)loop;
-	(void)loop_change_fd(events->other, EPOLLIN | EPOLLONESHOT);
+	if (loop_add_fd(events->loop, events->other_fd, EPOLLIN, other_ready, events, &events->other) < 0)
+		(void)loop_set_timer(events->rest, EVENT_NOISE_REST_MS, 0);
 }
 
-void events_rearm(struct events *events)
+int events_rearm(struct events *events)
 {
 	bool overrun = false;
 
 	(void)events_read(events, events->own_fd, note_own, &overrun);
 	events->overrun |= overrun;
 	events->overruns += overrun;
-	(void)loop_change_fd(events->own, EPOLLIN | EPOLLONESHOT);
+	return events->own ? 0 : loop_add_fd(events->loop, events->own_fd, EPOLLIN, own_ready, events, &events->own);
 }
 
 static int events_socket(int buffer, bool others, int *ret_fd)
@@ -275,10 +282,9 @@ static int events_open(struct events *events)
 	if (r == 0)
 		r = loop_add_timer(events->loop, rest_over, events, &events->rest);
 	if (r == 0)
-		r = loop_add_fd(events->loop, events->own_fd, EPOLLIN | EPOLLONESHOT, own_ready, events, &events->own);
+		r = loop_add_fd(events->loop, events->own_fd, EPOLLIN, own_ready, events, &events->own);
 	if (r == 0)
-		r = loop_add_fd(events->loop, events->other_fd, EPOLLIN | EPOLLONESHOT, other_ready, events,
-				&events->other);
+		r = loop_add_fd(events->loop, events->other_fd, EPOLLIN, other_ready, events, &events->other);
 	return r;
 }
 

@@ -44,8 +44,9 @@ struct events;
 /* `heard` is called when there is something to look at: schedule a scan. */
 int events_new(struct loop *loop, void (*heard)(void *arg), void *arg, struct events **ret_events);
 void events_free(struct events *events);
-/* Empties the socket of this namespace and listens anew: at the start of a scan, before anything is read. */
-void events_rearm(struct events *events);
+/* Empties the socket of this namespace and listens anew: at the start of a scan, before anything is read. 0 or -errno.
+ */
+int events_rearm(struct events *events);
 
 /* What was heard since events_forget(), which a scan calls when it has succeeded. */
 bool events_overrun(const struct events *events);		    /* in here: everything is to be looked at */

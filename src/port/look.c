@@ -238,6 +238,9 @@ void entry_look(struct port_watch *watch, struct entry *entry)
 		missing(entry, "its other end's namespace has no number here");
 		return;
 	}
+	/* It claimed what is another's, and was denied: what it has now is its first claim again. */
+	if (entry->state == PORT_CONFLICT && entry->evidence.claim)
+		entry_forget(entry);
 	/* A port by claim is read again each time: it may have an address of another family by now. */
 	if ((!entry->verified || !entry->adopted || entry->evidence.claim) && entry_resolve(watch, entry) < 0)
 		return;

@@ -37,7 +37,7 @@ struct podman_container {
 int podman_list_parse(const json_t *json, struct map *containers, bool *ret_changed, bool *ret_left_out);
 /* config.json: how it is connected. */
 int podman_config_parse(const json_t *json, struct podman_container *container);
-void podman_container_free(void *container); /* NULL is fine */
+void podman_container_free(void *value); /* a podman_container; NULL is fine */
 /* Reads what has changed since the last time. -ENOENT: there is no Podman. */
 int podman_read(const char *root, struct map *containers, bool *ret_changed, bool *ret_left_out);
 /* A running container that uses the host's network: its process is in ours. */

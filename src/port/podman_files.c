@@ -13,9 +13,9 @@
 #define PODMAN_RUNROOT	"/run/containers/storage"
 #define PODMAN_NETWORKS "/etc/containers/networks"
 
-void podman_container_free(void *arg)
+void podman_container_free(void *value)
 {
-	struct podman_container *container = arg;
+	struct podman_container *container = value;
 
 	if (!container)
 		return;

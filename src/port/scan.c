@@ -247,7 +247,9 @@ int scan_run(struct port_watch *watch, bool *ret_changed, struct error *error)
 	int r;
 
 	watch->scans++;
-	events_rearm(watch->events);
+	r = events_rearm(watch->events);
+	if (r < 0)
+		return error_set(error, r, "cannot listen to the kernel's links: %s", strerror(-r));
 	r = scan_read(watch, error);
 	if (r < 0)
 		return r;

@@ -135,7 +135,7 @@ static int settle_addrs(struct settlement *settlement, struct entry *entry, cons
 static int settle_mac(struct settlement *settlement, struct entry *entry)
 {
 	char text[MAC_TEXT_MAX];
-	struct entry *other;
+	struct entry *other = NULL;
 	int r;
 
 	if (!entry->has_mac || entry->link.master == 0)

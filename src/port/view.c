@@ -271,7 +271,8 @@ static uint64_t hash_port(uint64_t hash, const struct port *port)
 				    port->existed_at_start,
 				    port->published.count};
 
-	hash = hash_bytes(hash, numbers, sizeof(numbers));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		hash = hash_number(hash, numbers[i]);
 	hash = hash_text(hash, port->name);
 	hash = hash_text(hash, port->bridge);
 	hash = hash_bytes(hash, &port->mac, sizeof(port->mac));

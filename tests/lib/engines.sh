@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
 # Real container engines in a private 'host', for tests and for the demo. Source it in a shell that runs in a network
 # namespace and a mount namespace of its own:
 #
