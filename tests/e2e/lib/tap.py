@@ -38,7 +38,7 @@ def with_options(test, *options):
 def _run_one(test):
     host = None
     try:
-        host = Host()
+        host = Host() if getattr(test, "needs_host", True) else None
         test(host)
         return 0
     except Skip as skip:
