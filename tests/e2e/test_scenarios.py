@@ -5,6 +5,7 @@
 
 import concurrent.futures
 import json
+import queue
 import socket
 import subprocess
 import sys
