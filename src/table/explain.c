@@ -231,6 +231,7 @@ static int explain_ask(struct explain *explain, struct asked *asked, int64_t now
 		.to = &asked->to_selection.sides,
 		.atoms = &asked->atoms,
 		.now = now,
+		.work_max = EXPLAIN_WORK_MAX,
 		.work_left = EXPLAIN_WORK_MAX,
 		.found = tally_add,
 		.arg = &tally,

@@ -304,6 +304,11 @@ static bool is_itself(const struct side *from, size_t i, const struct side *to, 
 	return sample_port(from, i) != UINT32_MAX && sample_port(from, i) == sample_port(to, j);
 }
 
+static bool is_port(const struct side *side)
+{
+	return side->standing.kind == STANDING_PORT;
+}
+
 static bool pair_samples(const struct side *from, const struct side *to, const struct party **ret_from,
 			 const struct party **ret_to)
 {
@@ -339,6 +344,12 @@ static bool families_carry(uint8_t families, uint8_t protocol)
 	return true;
 }
 
+static int survey_too_large(const struct survey *survey, struct error *error)
+{
+	return error_set(error, -E2BIG, "this asks for more than %zu verdicts: ask about fewer ends or services",
+			 survey->work_max);
+}
+
 static int survey_ask(struct survey *survey, struct finding *finding, struct error *error)
 {
 	struct explain *explain = survey->explain;
@@ -347,8 +358,7 @@ static int survey_ask(struct survey *survey, struct finding *finding, struct err
 	int r;
 
 	if (survey->work_left == 0)
-		return error_set(error, -E2BIG, "this asks for more than %u verdicts: ask about fewer ends or services",
-				 EXPLAIN_WORK_MAX);
+		return survey_too_large(survey, error);
 	survey->work_left--;
 	r = explain->judge(explain->context, finding->from_party, finding->to_party, &point, survey->now, &verdict);
 	if (r < 0)
@@ -378,7 +388,7 @@ static int survey_pair(struct survey *survey, const struct side *from, const str
 		finding.span = spans.items[i];
 		r = survey_ask(survey, &finding, error);
 		/* No service changes that no port sees it. */
-		if (from->standing.kind != STANDING_PORT && to->standing.kind != STANDING_PORT)
+		if (!is_port(from) && !is_port(to))
 			break;
 	}
 out:
@@ -386,43 +396,119 @@ out:
 	return r;
 }
 
-static int survey_pairs(struct survey *survey, const struct rule_list *from_rules, const struct rule_list *to_rules,
-			struct error *error)
+/* Pairs without a port are unpoliced, all of them; it matters only whether there are any, and whether they are audited.
+ * So of sides that are no ports, the first of each family and mode speaks for all. */
+static int sides_that_speak(const struct survey *survey, const struct sides *sides, uint8_t **ret_speaks)
 {
-	const struct sides *from = survey->from, *to = survey->to;
-	struct rule_list common = {0};
-	int r = 0;
+	enum { NO_ZONE, AUDITED, ENFORCED, MODES };
+	bool seen[FAMILY_BOTH + 1][MODES] = {0};
+	uint8_t *speaks = calloc(sides->count + 1, 1);
 
-	for (size_t i = 0; i < from->count && r == 0; i++) {
-		for (size_t j = 0; j < to->count && r == 0; j++) {
-			const struct side *a = &from->items[i], *b = &to->items[j];
+	if (!speaks)
+		return -ENOMEM;
+	for (size_t i = 0; i < sides->count; i++) {
+		const struct side *side = &sides->items[i];
+		unsigned int mode = NO_ZONE;
 
-			if (!(a->families & b->families) || !is_meant(from, a, b) || !is_meant(to, b, a))
-				continue;
-			r = rule_lists_common(&from_rules[i], &to_rules[j], &common);
-			if (r == 0)
-				r = survey_pair(survey, a, b, &common, error);
-		}
+		if (side->standing.zone != UINT32_MAX)
+			mode = flow_is_audited(survey->explain->policy, &side->standing, &side->standing) ? AUDITED
+													  : ENFORCED;
+		speaks[i] = is_port(side) || !seen[side->families][mode];
+		if (!is_port(side))
+			seen[side->families][mode] = true;
 	}
-	array_free(&common);
+	*ret_speaks = speaks;
+	return 0;
+}
+
+static size_t port_count(const struct sides *sides)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < sides->count; i++)
+		count += is_port(&sides->items[i]);
+	return count;
+}
+
+/* Also pairs that turn out to be none take their time. */
+static bool survey_is_too_large(const struct survey *survey)
+{
+	size_t from_ports = port_count(survey->from), to_ports = port_count(survey->to);
+
+	return (from_ports && survey->to->count > survey->work_max / from_ports) ||
+	       (to_ports && survey->from->count > survey->work_max / to_ports);
+}
+
+struct survey_lists {
+	struct rule_list *from_rules, *to_rules; /* by side */
+	uint8_t *from_speaks, *to_speaks;
+	struct rule_list common;
+	/* The sides of `to` that one that does not speak is held against. */
+	struct {
+		ARRAY_OF(uint32_t);
+	} to_ports;
+};
+
+static int survey_lists_make(const struct survey *survey, struct survey_lists *lists)
+{
+	int r = sides_rules(survey, survey->from, true, &lists->from_rules);
+
+	if (r == 0)
+		r = sides_rules(survey, survey->to, false, &lists->to_rules);
+	if (r == 0)
+		r = sides_that_speak(survey, survey->from, &lists->from_speaks);
+	if (r == 0)
+		r = sides_that_speak(survey, survey->to, &lists->to_speaks);
+	for (uint32_t j = 0; j < survey->to->count && r == 0; j++) {
+		uint32_t *slot;
+
+		if (!is_port(&survey->to->items[j]))
+			continue;
+		slot = array_append(&lists->to_ports);
+		if (!slot)
+			return -ENOMEM;
+		*slot = j;
+	}
 	return r;
+}
+
+static void survey_lists_free(const struct survey *survey, struct survey_lists *lists)
+{
+	rule_lists_free(lists->from_rules, survey->from->count);
+	rule_lists_free(lists->to_rules, survey->to->count);
+	free(lists->from_speaks);
+	free(lists->to_speaks);
+	array_free(&lists->common);
+	array_free(&lists->to_ports);
+}
+
+static int survey_two(struct survey *survey, struct survey_lists *lists, size_t i, size_t j, struct error *error)
+{
+	const struct side *a = &survey->from->items[i], *b = &survey->to->items[j];
+	int r;
+
+	if (!(a->families & b->families) || !is_meant(survey->from, a, b) || !is_meant(survey->to, b, a))
+		return 0;
+	if (!is_port(a) && !is_port(b) && !(lists->from_speaks[i] && lists->to_speaks[j]))
+		return 0;
+	r = rule_lists_common(&lists->from_rules[i], &lists->to_rules[j], &lists->common);
+	return r < 0 ? r : survey_pair(survey, a, b, &lists->common, error);
 }
 
 int survey_run(struct survey *survey, struct error *error)
 {
-	struct rule_list *from = NULL, *to = NULL;
+	struct survey_lists lists = {0};
 	int r;
 
-	/* Also pairs that turn out to be none take their time. */
-	if (survey->from->count && survey->to->count > EXPLAIN_WORK_MAX / survey->from->count)
-		return error_set(error, -E2BIG, "this asks for more than %u verdicts: ask about fewer ends or services",
-				 EXPLAIN_WORK_MAX);
-	r = sides_rules(survey, survey->from, true, &from);
-	if (r == 0)
-		r = sides_rules(survey, survey->to, false, &to);
-	if (r == 0)
-		r = survey_pairs(survey, from, to, error);
-	rule_lists_free(from, survey->from->count);
-	rule_lists_free(to, survey->to->count);
+	if (survey_is_too_large(survey))
+		return survey_too_large(survey, error);
+	r = survey_lists_make(survey, &lists);
+	for (size_t i = 0; i < survey->from->count && r == 0; i++) {
+		size_t count = lists.from_speaks[i] ? survey->to->count : lists.to_ports.count;
+
+		for (size_t j = 0; j < count && r == 0; j++)
+			r = survey_two(survey, &lists, i, lists.from_speaks[i] ? j : lists.to_ports.items[j], error);
+	}
+	survey_lists_free(survey, &lists);
 	return r == -ENOMEM ? error_set(error, r, "out of memory") : r;
 }

@@ -98,7 +98,8 @@ struct spans {
 struct rule_list { /* indices in policy.rules, ascending */
 	ARRAY_OF(uint32_t);
 };
-/* What the atoms cover, cut wherever one of the rules begins or ends. */
+/* What the atoms cover, cut wherever one of the rules begins or ends. Of SERVICE_ALL: protocols ascending, ports
+ * ascending, the span for all other protocols last. */
 int spans_find(const struct explain *explain, const struct service_atoms *atoms, const struct rule_list *rules,
 	       struct spans *ret_spans);
 
@@ -115,7 +116,8 @@ struct survey {
 	const struct sides *from, *to;
 	const struct service_atoms *atoms;
 	int64_t now;
-	size_t work_left; /* questions that may still be asked; counted down */
+	size_t work_max;  /* questions that may be asked */
+	size_t work_left; /* … still; counted down */
 	int (*found)(void *arg, const struct finding *finding);
 	void *arg;
 };

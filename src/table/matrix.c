@@ -140,6 +140,32 @@ static void rows_free(struct rows *rows)
 
 /* ---- Cells ---- */
 
+/* In the order in which spans of `all` come: protocols ascending, what stands for the rest last. */
+static int span_order(const struct span *a, const struct span *b)
+{
+	if (a->rest != b->rest)
+		return a->rest ? 1 : -1;
+	if (a->protocol != b->protocol)
+		return a->protocol < b->protocol ? -1 : 1;
+	return a->low < b->low ? -1 : a->low > b->low;
+}
+
+/* The first of the cell's spans that does not begin before `span`. */
+static size_t cell_find(const struct cell *cell, const struct span *span)
+{
+	size_t low = 0, high = cell->spans.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (span_order(&cell->spans.items[middle], span) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static int cell_add(void *arg, const struct finding *finding)
 {
 	struct cell *cell = arg;
@@ -149,12 +175,12 @@ static int cell_add(void *arg, const struct finding *finding)
 	cell->judged = true;
 	cell->enforced |= !finding->verdict->audit;
 	/* The cell's spans are cut by all rules between its ends: what was judged now is one or several of them. */
-	for (size_t i = 0; i < cell->spans.count; i++) {
+	for (size_t i = cell_find(cell, &finding->span); i < cell->spans.count; i++) {
 		const struct span *span = &cell->spans.items[i];
 
-		if (span->protocol != finding->span.protocol || span->low < finding->span.low ||
+		if (span->protocol != finding->span.protocol || span->rest != finding->span.rest ||
 		    span->high > finding->span.high)
-			continue;
+			break;
 		cell->tallies[i].allowed |= finding->verdict->allow;
 		cell->tallies[i].denied |= !finding->verdict->allow;
 	}
@@ -457,6 +483,7 @@ static int cells_judge(json_t *cells, const struct rows *rows, struct explain *e
 		.explain = explain,
 		.atoms = &atoms,
 		.now = now,
+		.work_max = MATRIX_WORK_MAX,
 		.work_left = MATRIX_WORK_MAX,
 		.found = cell_add,
 	};

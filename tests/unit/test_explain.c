@@ -202,6 +202,8 @@ static void test_sets_are_every_member_and_address(void **state)
 		{"bare", "web", "tcp/99", "allow rule bare"}, /* no addresses known: either family may be meant */
 		{"bare", "six", "tcp/99", "deny unassigned"},
 		{"net:host", "web", "all", "allow host"},
+		{"world", "internet", "tcp/1", "unpoliced"}, /* many pairs without a port */
+		{"any", "far", "tcp/1", "deny default"},     /* some of them: they do not count */
 	};
 
 	(void)state;
@@ -544,28 +546,69 @@ static void test_a_long_line_is_no_question(void **state)
 	free(line);
 }
 
-static void test_too_much_work_is_refused(void **state)
+/* Says no, and counts: a million questions to a real judge would take too long for a test. */
+static int judge_that_counts(void *context, const struct party *from, const struct party *to,
+			     const struct service_point *service, int64_t now, struct verdict *ret_verdict)
 {
-	struct error error = {0};
-	struct text text = {0};
-	struct fixture fixture;
-	json_t *answer = NULL;
+	(void)from;
+	(void)to;
+	(void)service;
+	(void)now;
+	++*(size_t *)context;
+	*ret_verdict = (struct verdict){.reason = REASON_DEFAULT, .rule = -1};
+	return 0;
+}
 
-	(void)state;
+/* 1,100 kinds of address and 80 ports that are told apart everywhere. */
+static void load_much(struct fixture *fixture)
+{
+	struct text text = {0};
+
 	text_append(&text, "version: 1\nrules:\n");
 	for (unsigned int i = 0; i < 1100; i++)
 		text_appendf(&text, "  - { from: any, to: 172.20.%u.%u, allow: tcp/%u }\n", i / 256, i % 256, i + 1);
-	fixture_load(&fixture, text_string(&text), world);
-	assert_int_equal(explain_query(fixture.explain, "any", "any", "all", FIXTURE_NOW, &answer, &error), -E2BIG);
+	for (unsigned int i = 0; i < 80; i++)
+		text_appendf(&text, "  - { from: any, to: any, allow: tcp/%u }\n", 2000 + 2 * i);
+	fixture_load(fixture, text_string(&text), world);
+	text_free(&text);
+}
+
+static void test_too_much_work_is_refused(void **state)
+{
+	struct explain *explain;
+	struct error error = {0};
+	struct fixture fixture;
+	json_t *answer = NULL;
+	size_t asked = 0;
+
+	(void)state;
+	load_much(&fixture);
+	assert_int_equal(explain_new(fixture.policy, &fixture.world, judge_that_counts, &asked, &explain, &error), 0);
+	assert_int_equal(explain_query(explain, "any", "any", "all", FIXTURE_NOW, &answer, &error), -E2BIG);
+	assert_int_equal(asked, EXPLAIN_WORK_MAX);
 	assert_non_null(strstr(error.text, "1000000"));
 	assert_null(answer);
 	/* What asks for less is still answered. */
-	answer = query(&fixture, "web-1", "any", "all");
+	asked = 0;
+	assert_int_equal(explain_query(explain, "web-1", "any", "tcp/1-100", FIXTURE_NOW, &answer, &error), 0);
+	assert_in_range(asked, 1100, 10000);
+	json_decref(answer);
+	explain_free(explain);
+	fixture_free(&fixture);
+}
+
+static void test_cases_are_cut(void **state)
+{
+	struct fixture fixture;
+	json_t *answer;
+
+	(void)state;
+	load_much(&fixture);
+	answer = query(&fixture, "web-1", "172.20.0.0/24", "tcp/1-100");
 	assert_string_equal(json_string_value(json_object_get(answer, "verdict")), "mixed");
 	assert_int_equal(json_array_size(json_object_get(answer, "cases")), EXPLAIN_CASES_MAX);
 	json_decref(answer);
 	fixture_free(&fixture);
-	text_free(&text);
 }
 
 static void test_too_many_kinds_of_address_are_refused(void **state)
@@ -668,6 +711,7 @@ int main(void)
 		cmocka_unit_test(test_sets_are_answered_as_one_by_one),
 		cmocka_unit_test(test_a_long_line_is_no_question),
 		cmocka_unit_test(test_too_much_work_is_refused),
+		cmocka_unit_test(test_cases_are_cut),
 		cmocka_unit_test(test_too_many_kinds_of_address_are_refused),
 		cmocka_unit_test(test_a_long_line_of_the_policy_is_cut),
 		cmocka_unit_test(test_next_is_cut),

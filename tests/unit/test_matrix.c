@@ -229,6 +229,46 @@ static void test_the_number_of_rows_is_bounded(void **state)
 	}
 }
 
+/* Says no, and counts: millions of questions to a real judge would take too long for a test. */
+static int judge_that_counts(void *context, const struct party *from, const struct party *to,
+			     const struct service_point *service, int64_t now, struct verdict *ret_verdict)
+{
+	(void)from;
+	(void)to;
+	(void)service;
+	(void)now;
+	++*(size_t *)context;
+	*ret_verdict = (struct verdict){.reason = REASON_DEFAULT, .rule = -1};
+	return 0;
+}
+
+static void test_too_much_work_is_refused(void **state)
+{
+	struct explain *explain;
+	struct error error = {0};
+	struct text text = {0};
+	struct fixture fixture;
+	json_t *matrix = NULL;
+	size_t asked = 0;
+
+	(void)state;
+	text_append(&text, "version: 1\nzones: { web: { members: { label: z=web } }, db: { members: { label: z=db } } "
+			   "}\nrules:\n");
+	for (unsigned int i = 0; i < 1500; i++)
+		text_appendf(&text, "  - { from: web, to: 172.20.%u.%u, allow: tcp/%u }\n", i / 256, i % 256, i + 1);
+	for (unsigned int i = 0; i < 300; i++)
+		text_appendf(&text, "  - { from: any, to: any, allow: tcp/%u }\n", 4000 + 2 * i);
+	fixture_load(&fixture, text_string(&text), world);
+	assert_int_equal(explain_new(fixture.policy, &fixture.world, judge_that_counts, &asked, &explain, &error), 0);
+	assert_int_equal(matrix_json(explain, FIXTURE_NOW, &matrix, &error), -E2BIG);
+	assert_int_equal(asked, MATRIX_WORK_MAX);
+	assert_non_null(strstr(error.text, "4000000"));
+	assert_null(matrix);
+	explain_free(explain);
+	fixture_free(&fixture);
+	text_free(&text);
+}
+
 static void test_long_lists_are_cut(void **state)
 {
 	struct text text = {0};
@@ -256,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_cells_say_what_is_allowed),
 		cmocka_unit_test(test_rows_are_those_who_are_there),
 		cmocka_unit_test(test_the_number_of_rows_is_bounded),
+		cmocka_unit_test(test_too_much_work_is_refused),
 		cmocka_unit_test(test_long_lists_are_cut),
 	};
 
