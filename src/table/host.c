@@ -91,8 +91,8 @@ static void host_cells(const struct table *table, uint32_t identity, const struc
 	}
 	if (low < table->cells.count && entries[low].key == first)
 		fallback = &entries[low].cell;
-	for (uint32_t class = 0; class < table->service_class_count; class ++)
-		cells[class] = fallback;
+	for (uint32_t number = 0; number < table->service_class_count; number++)
+		cells[number] = fallback;
 	for (; low < table->cells.count && entries[low].key <= last; low++)
 		if ((entries[low].key & 0xffff) < table->service_class_count)
 			cells[entries[low].key & 0xffff] = &entries[low].cell;

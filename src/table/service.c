@@ -363,9 +363,9 @@ static int service_set_classes(struct split *split, uint32_t set, uint32_t class
 		}
 	split->compile->set_holds_any[set] = seen[BH_SERVICE_ANY] == set + 1;
 	if (split->compile->set_holds_any[set]) {
-		for (uint32_t class = 0; r == 0 && class < class_count; class ++)
-			if (seen[class] != set + 1)
-				r = lists_add(lists, class);
+		for (uint32_t number = 0; r == 0 && number < class_count; number++)
+			if (seen[number] != set + 1)
+				r = lists_add(lists, number);
 	} else {
 		numbers_sort(&held);
 		for (size_t i = 0; r == 0 && i < held.count; i++)

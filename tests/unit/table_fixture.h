@@ -30,6 +30,6 @@ const struct bh_cell *table_fixture_cell(const struct table_fixture *fixture, ui
 size_t table_fixture_cells_between(const struct table_fixture *fixture, uint32_t src, uint32_t dst);
 uint32_t table_fixture_service(const struct table *table, const char *service);
 /* What a decision says: its text. "" for 0. */
-const char *table_fixture_text(const struct table_fixture *fixture, uint32_t decision);
+const char *table_fixture_text(const struct table_fixture *fixture, uint32_t number);
 
 #endif

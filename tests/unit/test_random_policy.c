@@ -30,6 +30,17 @@ static uint64_t number_from_environment(const char *name, uint64_t otherwise)
 	return text && *text ? strtoull(text, NULL, 10) : otherwise;
 }
 
+/* When the table is made, in s: mostly before anything expires. */
+static int64_t random_first(struct random_state *random)
+{
+	const int64_t *expiries;
+	size_t count = random_expiries(&expiries);
+
+	if (random_chance(random, 70))
+		return RANDOM_NOW_FIRST / NS_PER_S;
+	return expiries[random_below(random, (uint32_t)count)] / NS_PER_S;
+}
+
 struct question {
 	struct party from, to;
 	struct service_point service;
@@ -129,13 +140,12 @@ static bool verdicts_agree(const struct policy *policy, const struct verdict *fi
 	       staged_agree(policy, first, naive, table);
 }
 
-static void ask(const struct random_case *made, struct naive *naive, struct table_judge *judge,
+static void ask(const struct random_case *made, struct naive *naive, struct table_judge *judge, int64_t first_now,
 		const struct question *question)
 {
 	struct verdict first = {0}, plain = {0}, compiled = {0};
 
-	assert_int_equal(
-		naive_judge(naive, &question->from, &question->to, &question->service, RANDOM_NOW_FIRST, &first), 0);
+	assert_int_equal(naive_judge(naive, &question->from, &question->to, &question->service, first_now, &first), 0);
 	assert_int_equal(naive_judge(naive, &question->from, &question->to, &question->service, question->now, &plain),
 			 0);
 	assert_int_equal(
@@ -185,36 +195,26 @@ static void check_prefixes(const struct table *table)
 	assert_int_equal(roots, 2);
 }
 
-/* One service of each class. */
-static void find_points(const struct table *table, struct service_point *points)
+static void check_services(const struct table *table)
 {
-	static const uint8_t protocols[] = {6, 17, 132, 1, 58};
-
 	for (uint32_t row = 0; row < BH_SERVICE_ROWS; row++)
 		for (uint32_t column = 0; column < 256; column++) {
-			struct service_point *point = &points[table->services[row].class[column]];
+			uint32_t service = table->services[row].class[column];
 
-			assert_in_range(table->services[row].class[column], 0, table -> service_class_count - 1);
-			if (row == BH_ROW_PROTO)
-				*point = (struct service_point){(uint8_t)column, 0};
-			else
-				*point = (struct service_point){protocols[row / 256],
-								(uint16_t)(row % 256 << 8 | column)};
+			assert_in_range(service, 0, table->service_class_count - 1);
 		}
 }
 
 /* The reach of a pair says just what its services do. */
-static void check_reach(const struct random_case *made, struct random_state *random, const struct table *table)
+static void check_reach(const struct random_case *made, struct random_state *random, const struct table *table,
+			int64_t first)
 {
-	struct service_point points[512] = {0};
 	const int64_t *expiries;
 	size_t expiry_count = random_expiries(&expiries);
 
-	assert_in_range(table->service_class_count, 1, 512);
-	find_points(table, points);
 	for (size_t i = 0; i < PAIRS_PER_POLICY; i++) {
 		struct addr from, to;
-		struct table_verdict verdict, reach;
+		struct table_verdict verdict = {0}, reach;
 		uint32_t src, dst;
 		bool ever = false;
 
@@ -223,11 +223,11 @@ static void check_reach(const struct random_case *made, struct random_state *ran
 		src = table_class(table, &from, 0);
 		dst = table_class(table, &to, 0);
 		for (size_t t = 0; t <= expiry_count; t++) {
-			int64_t now = t == 0 ? RANDOM_NOW_FIRST : expiries[t - 1];
+			int64_t now = t == 0 || expiries[t - 1] < first ? first : expiries[t - 1];
 			bool some = false;
 
-			for (uint32_t class = 0; class < table->service_class_count; class ++) {
-				table_lookup(table, src, dst, class, now, &verdict);
+			for (uint32_t service = 0; service < table->service_class_count; service++) {
+				table_lookup(table, src, dst, service, now, &verdict);
 				some = some || verdict.allow;
 			}
 			ever = ever || some;
@@ -236,17 +236,17 @@ static void check_reach(const struct random_case *made, struct random_state *ran
 			if (some)
 				assert_true(reach.allow);
 		}
-		table_lookup(table, src, dst, BH_SERVICE_REACH, RANDOM_NOW_FIRST, &reach);
+		table_lookup(table, src, dst, BH_SERVICE_REACH, first, &reach);
 		assert_int_equal(reach.allow, ever);
 	}
 }
 
 /* What is said to hold until an instant does, as naive sees it. */
 static void check_validity(const struct random_case *made, struct random_state *random, struct naive *naive,
-			   const struct table *table)
+			   const struct table *table, int64_t now)
 {
 	for (size_t i = 0; i < PAIRS_PER_POLICY; i++) {
-		struct question question = {.from.kind = PARTY_PORT, .to.kind = PARTY_PORT, .now = RANDOM_NOW_FIRST};
+		struct question question = {.from.kind = PARTY_PORT, .to.kind = PARTY_PORT, .now = now};
 		struct verdict verdict = {0};
 		struct table_verdict first;
 
@@ -280,12 +280,14 @@ static void run_case(uint64_t seed, struct registry *registry)
 	struct error error = {0};
 
 	assert_int_equal(random_case_new(seed, &made, &random), 0);
-	if (table_compile(made.policy, &made.world, registry, RANDOM_NOW_FIRST / NS_PER_S, &table, &error) < 0)
+	const int64_t first_s = random_first(&random), first = first_s * NS_PER_S;
+	if (table_compile(made.policy, &made.world, registry, first_s, &table, &error) < 0)
 		fail_msg("seed %" PRIu64 " does not compile: %s", seed, error.text);
 	struct naive naive = {made.policy, &made.world};
 	struct table_judge judge = {table, made.policy, &made.world};
 	check_order(table);
 	check_prefixes(table);
+	check_services(table);
 	for (size_t i = 0; i < QUESTIONS_PER_POLICY; i++) {
 		struct question question;
 
@@ -293,10 +295,12 @@ static void run_case(uint64_t seed, struct registry *registry)
 		random_party(&random, &made.world, &question.to);
 		random_service(&random, &question.service);
 		question.now = random_now(&random);
-		ask(&made, &naive, &judge, &question);
+		if (question.now < first)
+			question.now = first;
+		ask(&made, &naive, &judge, first, &question);
 	}
-	check_reach(&made, &random, table);
-	check_validity(&made, &random, &naive, table);
+	check_reach(&made, &random, table, first);
+	check_validity(&made, &random, &naive, table, first);
 	table_free(table);
 	random_case_free(&made);
 }

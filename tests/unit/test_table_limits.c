@@ -117,12 +117,18 @@ static void test_nat64_prefixes(void **state)
 	while (fixture.policy->settings.nat64.count < BH_NAT64_MAX) {
 		struct prefix *prefix = array_append(&fixture.policy->settings.nat64);
 
+		assert_non_null(prefix);
+		if (!prefix)
+			return;
 		assert_int_equal(prefix_parse("2001:db8::/96", prefix, NULL), 0);
 		prefix->addr.bytes[11] = (uint8_t)fixture.policy->settings.nat64.count;
 	}
 	assert_int_equal(compile_within(&fixture, &compile_limits_default, &error), 0);
 	/* The same again is none more. */
 	struct prefix *prefix = array_append(&fixture.policy->settings.nat64);
+	assert_non_null(prefix);
+	if (!prefix)
+		return;
 	*prefix = fixture.policy->settings.nat64.items[1];
 	assert_int_equal(compile_within(&fixture, &compile_limits_default, &error), 0);
 	prefix->addr.bytes[10] = 1;
