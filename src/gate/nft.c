@@ -354,17 +354,6 @@ static int counter_carry(void *arg, const char *name, uint64_t packets, uint64_t
 	return 0;
 }
 
-static int counters_carry(struct carry *carry)
-{
-	int rc = -EINTR;
-
-	for (int i = 0; i < NFT_DUMP_TRIES && rc == -EINTR; i++) {
-		carry->changes.count = 0;
-		rc = nft_counters_read(&carry->nft->link, carry->table, counter_carry, carry);
-	}
-	return rc == -ENOENT ? 0 : rc;
-}
-
 static struct nft_tally *tally_of(struct nft_gate *nft, uint32_t decision, bool make)
 {
 	struct nft_tally *tally = map_get(nft->tallies, &decision, sizeof(decision));
@@ -377,6 +366,41 @@ static struct nft_tally *tally_of(struct nft_gate *nft, uint32_t decision, bool 
 		}
 	}
 	return tally;
+}
+
+/* A counter that comes back begins with what it had: so it is in the kernel, and outlives the daemon. */
+static int counters_return(struct carry *carry)
+{
+	const struct nft_table *applied = &carry->nft->applied.tables[carry->table];
+	struct nft_table *next = &carry->next->tables[carry->table];
+
+	for (size_t i = 0; carry->nft->known && i < next->counters.count; i++) {
+		struct nft_counter *counter = &next->counters.items[i];
+		uint32_t decision = nft_counter_decision(counter->name);
+		const struct nft_tally *tally = decision ? tally_of(carry->nft, decision, false) : NULL;
+
+		if (!tally || nft_table_counter(applied, counter->name))
+			continue;
+		counter->packets = tally->packets;
+		counter->bytes = tally->bytes;
+		if (carry_change(carry, decision, 0 - tally->packets, 0 - tally->bytes) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int counters_carry(struct carry *carry)
+{
+	size_t start = carry->changes.count;
+	int rc = -EINTR;
+
+	for (int i = 0; i < NFT_DUMP_TRIES && rc == -EINTR; i++) {
+		carry->changes.count = start;
+		rc = nft_counters_read(&carry->nft->link, carry->table, counter_carry, carry);
+	}
+	if (rc == -ENOENT)
+		rc = 0;
+	return rc == 0 && carry->table == NFT_TABLE_INET ? counters_return(carry) : rc;
 }
 
 /* Counts are a service, not the gate's duty: short memory loses some and stops nothing. */

@@ -139,7 +139,8 @@ static void event_read(struct nft_watch *watch, const struct nlmsghdr *message)
 	}
 	if (!is_our_table(message))
 		return;
-	if (watch->changes++ == 0)
+	/* The first change is named, or the weightiest: with a table goes all that is in it. */
+	if (watch->changes++ == 0 || type == NFT_MSG_DELTABLE)
 		snprintf(watch->what, sizeof(watch->what), "%s " NFT_GATE_TABLE ": %s",
 			 nft_family_name(header->nfgen_family), change_name(type));
 }

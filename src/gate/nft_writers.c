@@ -60,6 +60,7 @@ static uint32_t read_target(const struct nftnl_expr *expr)
 	const void *info = nftnl_expr_get(expr, NFTNL_EXPR_TG_INFO, &size);
 	struct xt_mark_tginfo2 mark;
 	struct xt_connmark_tginfo1 connmark;
+	struct xt_connmark_tginfo2 shifted;
 
 	if (!name || !info)
 		return 0;
@@ -67,9 +68,13 @@ static uint32_t read_target(const struct nftnl_expr *expr)
 		memcpy(&mark, info, sizeof(mark));
 		return mark.mask | mark.mark;
 	}
-	if (strcmp(name, "CONNMARK") == 0 && revision >= 1 && size >= sizeof(connmark)) {
+	if (strcmp(name, "CONNMARK") == 0 && revision == 1 && size >= sizeof(connmark)) {
 		memcpy(&connmark, info, sizeof(connmark));
 		return connmark.mode == XT_CONNMARK_RESTORE ? connmark.nfmask : 0;
+	}
+	if (strcmp(name, "CONNMARK") == 0 && revision == 2 && size >= sizeof(shifted)) {
+		memcpy(&shifted, info, sizeof(shifted));
+		return shifted.mode == XT_CONNMARK_RESTORE ? shifted.nfmask : 0;
 	}
 	return 0;
 }
