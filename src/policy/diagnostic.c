@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "policy/source.h"
 #include "policy/utf8.h"
 
-#define SHOWN_COLUMNS_MAX  160u /* of a source line; longer ones are shown in part */
-#define SHOWN_BEFORE_CARET 60u	/* columns of such a part that stand before the caret */
+#define SHOWN_COLUMNS_MAX  160u			   /* of a source line; longer ones are shown in part */
+#define SHOWN_BYTES_MAX	   (4 * SHOWN_COLUMNS_MAX) /* characters that take no column are no way around it */
+#define SHOWN_BEFORE_CARET 60u			   /* columns of such a part that stand before the caret */
 #define NOTES_PER_FINDING  8u
 #define LINE_NUMBER_WIDTH  5
 #define NO_COLOUR	   ""
@@ -148,54 +150,6 @@ static struct block *blocks_sorted(const struct diagnostics *diagnostics, size_t
 
 /* ---- places ---- */
 
-/* Where the text proper begins: editors count without the byte order mark. */
-static const char *source_text(const struct source *source)
-{
-	return source->size >= 3 && !memcmp(source->text, "\xef\xbb\xbf", 3) ? source->text + 3 : source->text;
-}
-
-const char *source_line(const struct sources *sources, const struct place *place, size_t *ret_length)
-{
-	const char *line, *end, *newline;
-
-	if (!place->line || place->file >= sources->count || !sources->items[place->file].text)
-		return NULL;
-	line = source_text(&sources->items[place->file]);
-	end = sources->items[place->file].text + sources->items[place->file].size;
-	for (uint32_t i = 1; i < place->line; i++) {
-		newline = memchr(line, '\n', (size_t)(end - line));
-		if (!newline)
-			return NULL;
-		line = newline + 1;
-	}
-	newline = memchr(line, '\n', (size_t)(end - line));
-	if (newline)
-		end = newline;
-	*ret_length = (size_t)(end - line);
-	if (*ret_length && line[*ret_length - 1] == '\r')
-		--*ret_length;
-	return line;
-}
-
-/* The column as people count it: in characters, from 1. */
-static uint32_t column_in_characters(const struct sources *sources, const struct place *place)
-{
-	size_t length, bytes = place->column ? place->column - 1 : 0;
-	const char *line = source_line(sources, place, &length);
-	uint32_t characters = 1, code;
-
-	if (!line)
-		return place->column;
-	if (bytes > length)
-		bytes = length;
-	for (size_t i = 0; i < bytes; characters++) {
-		unsigned int width = utf8_decode(line + i, length - i, &code);
-
-		i += width ? width : 1;
-	}
-	return characters;
-}
-
 static const char *place_path(const struct sources *sources, const struct place *place)
 {
 	/* width 0: no place at all; line 0 with a width: the file as a whole */
@@ -274,7 +228,7 @@ static void excerpt_fill(struct excerpt *excerpt, const char *line, size_t lengt
 	for (size_t i = from; i < length; columns += taken) {
 		size_t at = i;
 
-		if (columns >= SHOWN_COLUMNS_MAX) {
+		if (columns >= SHOWN_COLUMNS_MAX || i - from >= SHOWN_BYTES_MAX) {
 			text_append(&excerpt->line, "...");
 			break;
 		}
@@ -304,12 +258,12 @@ static size_t excerpt_start(const char *line, size_t length, size_t column)
 	return from;
 }
 
-static void print_excerpt(const struct sources *sources, const struct place *place, const char *margin,
-			  const char *colour, FILE *out)
+static void print_excerpt(struct source_lines *lines, const struct place *place, const char *margin, const char *colour,
+			  FILE *out)
 {
 	struct excerpt excerpt = {0};
 	size_t length;
-	const char *line = source_line(sources, place, &length);
+	const char *line = source_lines_find(lines, place, &length);
 
 	if (!line || !place->column)
 		return;
@@ -323,10 +277,10 @@ static void print_excerpt(const struct sources *sources, const struct place *pla
 
 /* ---- printing ---- */
 
-static void print_finding(const struct diagnostic *diagnostic, const struct sources *sources, bool colour, FILE *out)
+static void print_finding(const struct diagnostic *diagnostic, struct source_lines *lines, bool colour, FILE *out)
 {
 	const struct place *place = &diagnostic->place;
-	const char *path = place_path(sources, place);
+	const char *path = place_path(lines->sources, place);
 	const char *margin = diagnostic->severity == SEVERITY_NOTE ? "  " : "";
 	const char *off = colour ? COLOUR_OFF : NO_COLOUR, *bold = colour ? COLOUR_BOLD : NO_COLOUR;
 	const char *accent = colour ? severity_colours[diagnostic->severity] : NO_COLOUR;
@@ -335,14 +289,14 @@ static void print_finding(const struct diagnostic *diagnostic, const struct sour
 	if (path) {
 		text_append_escaped(&shown, path);
 		if (place->line)
-			text_appendf(&shown, ":%u:%u", place->line, column_in_characters(sources, place));
+			text_appendf(&shown, ":%u:%u", place->line, source_lines_column(lines, place));
 		text_append(&shown, ": ");
 	}
 	fprintf(out, "%s%s%s%s%s%s: %s%s%s%s\n", margin, bold, text_string(&shown), off, accent,
 		severity_names[diagnostic->severity], off, bold,
 		diagnostic->message ? diagnostic->message : "(no memory for the message)", off);
 	text_free(&shown);
-	print_excerpt(sources, place, margin, accent, out);
+	print_excerpt(lines, place, margin, accent, out);
 }
 
 static void print_count(size_t count, const char *one, FILE *out)
@@ -371,20 +325,23 @@ void diagnostics_print(const struct diagnostics *diagnostics, const struct sourc
 {
 	size_t count = 0;
 	struct block *blocks = blocks_sorted(diagnostics, &count);
+	struct source_lines lines;
 
+	source_lines_start(&lines, sources);
 	for (size_t i = 0; blocks && i < count; i++)
 		for (size_t j = 0; j < blocks[i].count; j++)
-			print_finding(blocks[i].first + j, sources, colour, out);
+			print_finding(blocks[i].first + j, &lines, colour, out);
+	source_lines_end(&lines);
 	free(blocks);
 	print_sum(diagnostics, count, out);
 }
 
 /* ---- JSON ---- */
 
-static json_t *json_finding(const struct diagnostic *diagnostic, const struct sources *sources)
+static json_t *json_finding(const struct diagnostic *diagnostic, struct source_lines *lines)
 {
 	const struct place *place = &diagnostic->place;
-	const char *path = place_path(sources, place);
+	const char *path = place_path(lines->sources, place);
 	const char *message = diagnostic->message ? diagnostic->message : "";
 	struct text shown = {0};
 	json_t *finding;
@@ -396,15 +353,15 @@ static json_t *json_finding(const struct diagnostic *diagnostic, const struct so
 		json_object_set_new(finding, "file", json_string(text_string(&shown)));
 	if (finding && path && place->line) {
 		json_object_set_new(finding, "line", json_integer(place->line));
-		json_object_set_new(finding, "column", json_integer(column_in_characters(sources, place)));
+		json_object_set_new(finding, "column", json_integer(source_lines_column(lines, place)));
 	}
 	text_free(&shown);
 	return finding;
 }
 
-static json_t *json_block(const struct block *block, const struct sources *sources)
+static json_t *json_block(const struct block *block, struct source_lines *lines)
 {
-	json_t *finding = json_finding(block->first, sources);
+	json_t *finding = json_finding(block->first, lines);
 	json_t *notes = json_array();
 
 	if (!finding || !notes) {
@@ -413,7 +370,7 @@ static json_t *json_block(const struct block *block, const struct sources *sourc
 		return NULL;
 	}
 	for (size_t i = 1; i < block->count; i++)
-		json_array_append_new(notes, json_finding(block->first + i, sources));
+		json_array_append_new(notes, json_finding(block->first + i, lines));
 	json_object_set_new(finding, "notes", notes);
 	return finding;
 }
@@ -423,9 +380,11 @@ json_t *diagnostics_json(const struct diagnostics *diagnostics, const struct sou
 	size_t count = 0;
 	struct block *blocks = blocks_sorted(diagnostics, &count);
 	json_t *findings = json_array();
+	struct source_lines lines;
 
+	source_lines_start(&lines, sources);
 	for (size_t i = 0; blocks && findings && i < count; i++) {
-		json_t *finding = json_block(&blocks[i], sources);
+		json_t *finding = json_block(&blocks[i], &lines);
 
 		if (!finding || json_array_append_new(findings, finding) < 0) {
 			json_decref(findings);
@@ -436,6 +395,7 @@ json_t *diagnostics_json(const struct diagnostics *diagnostics, const struct sou
 		json_decref(findings);
 		findings = NULL;
 	}
+	source_lines_end(&lines);
 	free(blocks);
 	return findings;
 }
