@@ -32,6 +32,7 @@ int tc_attach_port(struct tc_gate *tc, struct tc_port *port, struct error *error
 	if (result < 0)
 		return result;
 	port->attached = true;
+	port->suspect = false;
 	if (port->other_way_checked)
 		return 0;
 	/* A daemon before this one may have used the other way; both at once would count each packet twice. */
@@ -71,6 +72,7 @@ int tc_attach_check(struct tc_gate *tc, struct tc_port *port, struct text *drift
 			return result;
 		found |= result;
 	}
+	port->suspect = found;
 	return found;
 }
 

@@ -52,6 +52,7 @@ static struct tc_port *port_new(struct tc_gate *tc, uint32_t ifindex)
 	if (!port)
 		return NULL;
 	port->ifindex = ifindex;
+	port->suspect = true;
 	for (int direction = 0; direction < TC_DIRECTION_MAX; direction++)
 		port->links[direction] = -1;
 	if (map_set(tc->ports, &ifindex, sizeof(ifindex), port, NULL) < 0) {

@@ -180,7 +180,8 @@ int tc_tcx_attach(struct tc_gate *tc, struct tc_port *port, enum tc_direction di
 				 strerror(-count));
 	if (count == 0 || ids[0] != program)
 		return link_to_front(tc, port, direction, program, error);
-	if (!link_is_pinned(tc->pin_dir, *fd, tc_link_name(port->ifindex, direction, name)))
+	/* Three calls a link that are only made when there is a reason: with hundreds of ports they would be felt. */
+	if (port->suspect && !link_is_pinned(tc->pin_dir, *fd, tc_link_name(port->ifindex, direction, name)))
 		return tc_pin_replace(tc->pin_dir, *fd, name, error);
 	return 0;
 }
