@@ -17,9 +17,19 @@ static const struct {
 };
 #define HOST_ROWS (sizeof(host_rows) / sizeof(host_rows[0]))
 
+/* Neighbouring points of one protocol with one service class. They are the same for all identities: looked for once. */
+struct host_segment {
+	uint16_t low, high;
+	uint16_t class;
+};
+struct host_segments {
+	ARRAY_OF(struct host_segment);
+};
+
 struct host_walk {
 	const struct table *table;
 	const struct bh_cell *const *cells; /* by service class, of the identity in hand */
+	struct host_segments segments[HOST_ROWS];
 	int (*fn)(void *arg, const struct host_service *service);
 	void *arg;
 };
@@ -29,28 +39,40 @@ static bool cell_equal(const struct bh_cell *a, const struct bh_cell *b)
 	return a == b || (a && b && memcmp(a, b, sizeof(*a)) == 0);
 }
 
-static const struct bh_cell *walk_cell(const struct host_walk *walk, uint32_t row, uint32_t point)
+static int segments_find(const struct table *table, uint32_t row, struct host_segments *segments)
 {
-	return walk->cells[walk->table->services[row + (point >> 8)].class[point & 0xff]];
+	struct host_segment *last = NULL;
+
+	for (uint32_t point = 0; point <= UINT16_MAX; point++) {
+		uint16_t class = table->services[row + (point >> 8)].class[point & 0xff];
+
+		if (!last || last->class != class) {
+			last = array_append(segments);
+			if (!last)
+				return -ENOMEM;
+			last->low = (uint16_t)point;
+			last->class = class;
+		}
+		last->high = (uint16_t)point;
+	}
+	return 0;
 }
 
-/* The runs of one protocol with ports or types. */
+/* The runs of one protocol with ports or types: segments with one cell are one run. */
 static int walk_protocol(const struct host_walk *walk, uint32_t identity, size_t index)
 {
-	uint32_t row = host_rows[index].row, low = 0;
-	const struct bh_cell *cell = walk_cell(walk, row, 0);
+	const struct host_segments *segments = &walk->segments[index];
 	int r = 0;
 
-	for (uint32_t point = 1; r == 0 && point <= UINT16_MAX + 1u; point++) {
-		const struct bh_cell *next = point > UINT16_MAX ? NULL : walk_cell(walk, row, point);
-		struct host_service run = {identity, host_rows[index].protocol, (uint16_t)low, (uint16_t)(point - 1),
-					   cell};
+	for (size_t i = 0, next; r == 0 && i < segments->count; i = next) {
+		const struct bh_cell *cell = walk->cells[segments->items[i].class];
+		struct host_service run = {identity, host_rows[index].protocol, segments->items[i].low, 0, cell};
 
-		if (point <= UINT16_MAX && cell_equal(cell, next))
-			continue;
+		for (next = i + 1; next < segments->count; next++)
+			if (!cell_equal(cell, walk->cells[segments->items[next].class]))
+				break;
+		run.high = segments->items[next - 1].high;
 		r = walk->fn(walk->arg, &run);
-		low = point;
-		cell = next;
 	}
 	return r;
 }
@@ -62,7 +84,7 @@ static int walk_numbers(const struct host_walk *walk, uint32_t identity)
 
 	for (uint32_t number = 0; r == 0 && number < 256; number++) {
 		struct host_service one = {identity, HOST_SERVICE_BY_NUMBER, (uint16_t)number, (uint16_t)number,
-					   walk_cell(walk, BH_ROW_PROTO, number)};
+					   walk->cells[walk->table->services[BH_ROW_PROTO].class[number]]};
 		bool has_rows = false;
 
 		for (size_t i = 0; i < HOST_ROWS; i++)
@@ -101,9 +123,11 @@ static void host_cells(const struct table *table, uint32_t identity, const struc
 int table_host_services(const struct table *table, int (*fn)(void *arg, const struct host_service *service), void *arg)
 {
 	const struct bh_cell **cells = calloc(table->service_class_count, sizeof(const struct bh_cell *));
-	struct host_walk walk = {table, cells, fn, arg};
+	struct host_walk walk = {.table = table, .cells = cells, .fn = fn, .arg = arg};
 	int r = cells ? 0 : -ENOMEM;
 
+	for (size_t k = 0; r == 0 && k < HOST_ROWS; k++)
+		r = segments_find(table, host_rows[k].row, &walk.segments[k]);
 	for (size_t i = 0; r == 0 && i < table->identities.count; i++) {
 		uint32_t identity = table->identities.items[i].number;
 
@@ -115,6 +139,8 @@ int table_host_services(const struct table *table, int (*fn)(void *arg, const st
 		if (r == 0)
 			r = walk_numbers(&walk, identity);
 	}
+	for (size_t k = 0; k < HOST_ROWS; k++)
+		array_free(&walk.segments[k]);
 	free(cells);
 	return r;
 }
