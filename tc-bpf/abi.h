@@ -349,7 +349,8 @@ enum bh_event_verdict {
 	BH_EVENT_ALLOW = 0,
 	BH_EVENT_DENY = 1,
 	BH_EVENT_WOULD_DENY = 2, /* audit: denied by policy, let pass */
-	BH_EVENT_STAGED = 3,	 /* a staged rule would have decided; `decision` is the staged rule, `reason` unused */
+	BH_EVENT_STAGED = 3,	 /* a staged rule would have decided; `decision` is the staged rule, `reason` what it
+				  * would have given: BH_ALLOW_RULE, BH_DENY_RULE */
 	BH_EVENT_LOST = 4,	 /* `suppressed` events of this port were not reported: the ring was full */
 };
 enum { BH_EVENT_FROM_PORT = 0, BH_EVENT_TO_PORT = 1 };
@@ -371,7 +372,7 @@ struct bh_event {
 	__u16 ethertype;		     /* host order */
 	__u16 source_port, destination_port; /* host order; ICMP: type << 8 | code in destination_port */
 	__u8 source_mac[6], destination_mac[6];
-	__u8 source[16], destination[16];
+	__u8 source[16], destination[16]; /* IPv4 in the first 4 bytes; ARP's (ethertype 0x0806) protocol addresses */
 };
 /* Sampling: per port and reason a token bucket of this size, refilled at this rate. */
 #define BH_EVENT_BURST	    10u

@@ -30,6 +30,7 @@ static __always_inline int gate_flow(struct __sk_buff *skb, struct packet *packe
 		reason = flow_continue(skb, packet, port, flow);
 		if (reason)
 			return reason;
+		packet->flags |= PACKET_ENTRY;
 	}
 	return flow_new(skb, packet, port);
 }

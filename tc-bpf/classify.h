@@ -216,7 +216,8 @@ static __noinline int policy_judge(struct packet *packet, __u32 src, __u32 dst, 
 	packet->decision = 0;
 	packet->staged = 0;
 	packet->flags &= ~(PACKET_LOG | PACKET_AUDITED | PACKET_STAGED_DENY | PACKET_DEFERRED);
-	if (src == BH_CLASS_CONFLICTED || dst == BH_CLASS_CONFLICTED || dst == BH_CLASS_AMBIGUOUS) {
+	if (src == BH_CLASS_CONFLICTED || dst == BH_CLASS_CONFLICTED || src == BH_CLASS_AMBIGUOUS ||
+	    dst == BH_CLASS_AMBIGUOUS) {
 		bool conflicted = src == BH_CLASS_CONFLICTED || dst == BH_CLASS_CONFLICTED;
 
 		src_info = class_info(slot, conflicted ? BH_CLASS_CONFLICTED : BH_CLASS_AMBIGUOUS);

@@ -267,14 +267,15 @@ static __noinline int flow_open(struct __sk_buff *skb, struct packet *packet, co
 	struct port_state *state = bpf_map_lookup_elem(&port_state, &port->index);
 	void *inner = bpf_map_lookup_elem(&flows, &port->index);
 	__u64 now = bpf_ktime_get_boot_ns();
-	struct bh_flow flow = {}, *old;
+	struct bh_flow flow = {}, *old = NULL;
 	bool was_half_open = false;
 	long error;
 	int reason;
 
 	if (!inner || !state)
 		return BH_DROP_INTERNAL;
-	old = bpf_map_lookup_elem(inner, &packet->key);
+	if (packet->flags & PACKET_ENTRY)
+		old = bpf_map_lookup_elem(inner, &packet->key);
 	if (old) {
 		if (flow_alive(old, now))
 			return BH_REASON_NONE; /* a SYN against the flow's direction: both ways are allowed then */
@@ -337,7 +338,7 @@ static __always_inline __u32 flow_opener(const struct packet *packet, const stru
 static __noinline int flow_rejudge(struct packet *packet, const struct bh_port *port, struct bh_flow *flow)
 {
 	__u32 src, dst;
-	bool local;
+	bool local, told;
 	int reason;
 
 	if (!flow_forward(flow, packet) && flow->direction == BH_FLOW_IN && class_is_identity(flow->opener) &&
@@ -352,12 +353,14 @@ static __noinline int flow_rejudge(struct packet *packet, const struct bh_port *
 	if (src == BH_CLASS_NONE || dst == BH_CLASS_NONE)
 		goto forget;
 	reason = flow_judge(packet, flow->direction, src, dst);
+	packet->staged = 0; /* that is told of a flow once, at its start */
 	if (!packet_passes(packet, reason)) {
 		if (reason < BH_DROP_CLOSED)
 			reason = BH_DROP_REVOKED;
 		goto forget;
 	}
 	local = flow_peer_local(packet, flow);
+	told = flow->flags & BH_FLOW_AUDITED && flow->decision == packet->decision;
 	flow->flags = (flow->flags & ~(BH_FLOW_AUDITED | BH_FLOW_PEER_LOCAL)) |
 		      (packet->flags & PACKET_AUDITED ? BH_FLOW_AUDITED : 0) | (local ? BH_FLOW_PEER_LOCAL : 0);
 	flow->decision = packet->decision;
@@ -366,7 +369,8 @@ static __noinline int flow_rejudge(struct packet *packet, const struct bh_port *
 	flow->valid_until = packet->valid_until;
 	flow->generation = packet->generation;
 	packet->flags &= ~PACKET_LOG; /* the flow is not new */
-	packet->staged = 0;
+	if (told)
+		packet->flags &= ~PACKET_AUDITED;
 	return BH_REASON_NONE;
 forget:
 	flow_forget(packet, port, flow);

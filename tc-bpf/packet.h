@@ -42,6 +42,7 @@ enum packet_flag {
 	PACKET_ICMP_REPLY = 1 << 11,
 	PACKET_STAGED_DENY = 1 << 12,
 	PACKET_DEFERRED = 1 << 13,
+	PACKET_ENTRY = 1 << 14, /* its flow has an entry, which is over or goes the other way */
 };
 
 struct packet {

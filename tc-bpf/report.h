@@ -61,7 +61,7 @@ static __always_inline void event_fill(struct __sk_buff *skb, struct packet *pac
 	event->dst_class = packet->dst_class;
 	event->length = packet->length;
 	event->direction = packet->direction;
-	event->family = packet->key.family;
+	event->family = packet->ethertype == ETH_P_ARP ? 0 : packet->key.family;
 	event->protocol = packet->key.protocol;
 	event->tcp_flags = packet->tcp_flags;
 	event->ethertype = packet->ethertype;

@@ -11,6 +11,8 @@
 
 static void test_arp_from_port(void **state)
 {
+	struct bh_event event;
+
 	(void)state;
 	FROM(a, BH_ALLOW_LIFE, .type = ARP, .to_mac = ALL, .from = "10.0.0.2", .to = "10.0.0.1"); /* the gateway */
 	assert_int_equal(last.mark >> BH_STAMP_SHIFT_DEFAULT, FRONT);
@@ -22,7 +24,12 @@ static void test_arp_from_port(void **state)
 	FROM(a, BH_ALLOW_LIFE, .type = ARP, .to_mac = ALL, .from = "10.0.0.2", .to = OUTSIDE); /* on the link */
 	events_none();
 	FROM(a, BH_DROP_ARP_TARGET, .type = ARP, .to_mac = ALL, .from = "10.0.0.2", .to = "10.0.0.5");
-	assert_int_equal(event_only().dst_class, AUDITED);
+	event = event_only();
+	assert_int_equal(event.dst_class, AUDITED);
+	assert_int_equal(event.family, 0);
+	assert_int_equal(event.ethertype, ARP);
+	assert_memory_equal(event.source, ((uint8_t[4]){10, 0, 0, 2}), 4);
+	assert_memory_equal(event.destination, ((uint8_t[4]){10, 0, 0, 5}), 4);
 	FROM(a, BH_DROP_ARP_TARGET, .type = ARP, .to_mac = ALL, .from = "10.0.0.2", .to = "10.0.0.77");
 	FROM(a, BH_DROP_ARP_TARGET, .to_mac = ALL, PROBE, .to = "10.0.0.3");
 	FROM(a, BH_DROP_ARP_SPOOF, .operation = 2, PROBE, .to = "10.0.0.3");

@@ -175,6 +175,16 @@ static void test_audit(void **state)
 	events_none();
 	assert_int_equal(port_counter(&world.u).allowed[0].packets - before.allowed[0].packets, 1);
 	assert_int_equal(port_counter(&world.u).denied[0].packets, before.denied[0].packets);
+	/* A new policy that says the same has nothing new to tell; one that says it elsewhere has. */
+	config_flip();
+	FROM(u, BH_ALLOW_FLOW, .from = "10.0.0.5", .to = OUTSIDE, .protocol = TCP, .dport = 22, .flags = ACK, .seq = 1,
+	     .ack = 1);
+	events_none();
+	class_set(AUDITED, BH_CLASS_ZONE | BH_CLASS_LOCAL | BH_CLASS_AUDIT, 919);
+	config_flip();
+	FROM(u, BH_ALLOW_FLOW, .from = "10.0.0.5", .to = OUTSIDE, .protocol = TCP, .dport = 22, .flags = ACK, .seq = 1,
+	     .ack = 1);
+	assert_int_equal(event_only().decision, 919);
 	/* Audit ends: so does the flow. */
 	class_set(AUDITED, BH_CLASS_ZONE | BH_CLASS_LOCAL, 914);
 	config_flip();
