@@ -66,6 +66,7 @@ static int child_read(struct child *child)
 			if (!larger)
 				return -ENOMEM;
 			child->output = larger;
+			child->output[child->size] = '\0';
 			child->capacity = capacity;
 		}
 		n = read(child->out_fd, child->output + child->size, child->capacity - child->size - 1);

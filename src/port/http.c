@@ -156,6 +156,7 @@ static int http_lines(struct http *http)
 		return -EFBIG;
 	memmove(http->data + http->body, start, (size_t)(end - start));
 	http->size = http->body + (size_t)(end - start);
+	http->data[http->size] = '\0';
 	return 0;
 }
 

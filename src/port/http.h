@@ -12,8 +12,8 @@
 /* Docker's answer for one container has about 6 KiB, a list of 1,000 containers 2 MiB. */
 #define HTTP_BODY_MAX (8u << 20)
 #define HTTP_HEAD_MAX 16384u
-/* One event of a stream. */
-#define HTTP_LINE_MAX	65536u
+/* One event of a stream; it has all labels of its container. */
+#define HTTP_LINE_MAX	(1u << 20)
 #define HTTP_TIMEOUT_MS 20000
 
 struct http; /* one request */
