@@ -345,6 +345,15 @@ static void write_networks(struct random_state *random, struct text *text)
 	}
 }
 
+/* Arguments are worked out in any order, so that each number has a line of its own: a seed is the same everywhere. */
+static void write_group_end(struct random_state *random, struct text *text)
+{
+	uint32_t zone = random_below(random, ZONES / 2) * 2;
+	uint32_t group = random_below(random, GROUPS);
+
+	text_appendf(text, "z%u/g%u", zone, group);
+}
+
 static void write_end(struct random_state *random, struct text *text)
 {
 	uint32_t which = random_below(random, 10);
@@ -354,7 +363,7 @@ static void write_end(struct random_state *random, struct text *text)
 	else if (which < 6)
 		text_appendf(text, "z%u", random_below(random, ZONES));
 	else if (which < 7)
-		text_appendf(text, "z%u/g%u", random_below(random, ZONES / 2) * 2, random_below(random, GROUPS));
+		write_group_end(random, text);
 	else if (which < 9)
 		text_appendf(text, "n%u", random_below(random, NETWORKS));
 	else
@@ -376,7 +385,7 @@ static void write_ends(struct random_state *random, struct text *text)
 
 static void write_rules(struct random_state *random, struct text *text)
 {
-	uint32_t count = 1 + random_below(random, random_chance(random, 80) ? 12 : 60);
+	uint32_t count = 1 + random_below(random, random_chance(random, 60) ? 15 : 60);
 
 	text_append(text, "rules:\n");
 	for (uint32_t i = 0; i < count; i++) {
@@ -388,7 +397,10 @@ static void write_rules(struct random_state *random, struct text *text)
 		text_append(text, ", to: ");
 		write_ends(random, text);
 		text_appendf(text, ", %s: ", random_chance(random, 30) ? "deny" : "allow");
-		write_list(random, text, service_words, COUNT(service_words), 3);
+		if (random_chance(random, 30))
+			text_append(text, "all");
+		else
+			write_list(random, text, service_words, COUNT(service_words), 4);
 		if (random_chance(random, 30))
 			text_appendf(text, ", expires: \"%s\"",
 				     expiries[random_below(random, (uint32_t)COUNT(expiries))].text);
@@ -450,6 +462,14 @@ static void write_port(struct random_state *random, struct text *text, uint32_t 
 	text_append(text, " }\n");
 }
 
+static void write_labels(struct random_state *random, struct text *text)
+{
+	static const char *const groups[] = {"0", "1", "2", "01", "12", "012", "012", "01", "12", ""};
+	uint32_t zone = random_below(random, random_chance(random, 40) ? ZONES + 1 : ZONES);
+
+	text_appendf(text, "    labels: { z: z%u, g: \"%s\" }\n    ports:\n", zone, PICK(random, groups));
+}
+
 char *random_world_text(struct random_state *random)
 {
 	struct random_taken taken = {0};
@@ -470,8 +490,7 @@ char *random_world_text(struct random_state *random)
 
 		text_appendf(&text, "  - name: c%u\n    runtime: docker\n    image: i%u:latest\n", i,
 			     random_below(random, 3));
-		text_appendf(&text, "    labels: { z: z%u, g: \"%s\" }\n    ports:\n", random_below(random, ZONES + 1),
-			     (const char *[]){"0", "1", "2", "01", "12", "012", ""}[random_below(random, 7)]);
+		write_labels(random, &text);
 		for (uint32_t port = 0; port < ports; port++)
 			write_port(random, &text, i, port, &taken);
 	}
