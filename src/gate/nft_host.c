@@ -6,275 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
-#include "gate/nft_render.h"
-#include "gate/nft_subnet.h"
-
-#define NAME_MAX_HERE	 80 /* of nft's 255; the rest of a long list of groups is cut, numbers keep names apart */
-#define COMMENT_MAX_HERE 128
-#define COUNTER_NO_RULE	 "unknown_published"
-
-/* What is sent where, ascending; all that is not the sender's fallback. */
-struct run {
-	uint8_t protocol;
-	uint16_t low, high;
-	const char *outcome; /* name of its chain */
-};
-struct host {
-	struct nft_ruleset *ruleset;
-	const struct nft_settings *settings;
-	const struct gate_desired *desired;
-	const struct table *table;
-	struct map *outcomes; /* struct bh_cell → index of its chain + 1 */
-	struct map *names;    /* taken */
-	struct nft_set *senders;
-	struct {
-		ARRAY_OF(const struct gate_published *);
-	} proxied;			 /* what host processes relay, by protocol and port */
-	const struct identity *identity; /* in hand; NULL: none yet */
-	struct bh_cell fallback;	 /* of it */
-	struct {
-		ARRAY_OF(struct run);
-	} runs; /* of it */
-};
-
-const char *nft_counter_name(char buffer[NFT_COUNTER_NAME_MAX], uint32_t decision)
-{
-	snprintf(buffer, NFT_COUNTER_NAME_MAX, "rule_%u", decision);
-	return buffer;
-}
-
-uint32_t nft_counter_decision(const char *name)
-{
-	char *end;
-	unsigned long number;
-
-	if (strncmp(name, "rule_", 5) != 0 || name[5] < '1' || name[5] > '9')
-		return 0;
-	number = strtoul(name + 5, &end, 10);
-	return *end || number >= BH_DECISIONS_MAX ? 0 : (uint32_t)number;
-}
-
-/* ---- Words ---- */
-
-/* "shop.yaml:31"; "" when nobody wrote it. */
-static void origin_of(const struct decision *decision, char *buffer, size_t size)
-{
-	const char *file = decision && decision->file ? decision->file : NULL;
-	const char *slash = file ? strrchr(file, '/') : NULL;
-
-	buffer[0] = '\0';
-	if (file && decision->place.line)
-		snprintf(buffer, size, "%s:%u", slash ? slash + 1 : file, decision->place.line);
-}
-
-/* A comment that nft(8) can print and read back: no quotes, no control characters, whole UTF-8, 127 bytes. */
-static void comment_of(const struct decision *decision, char buffer[COMMENT_MAX_HERE])
-{
-	char origin[COMMENT_MAX_HERE];
-	size_t length;
-
-	origin_of(decision, origin, sizeof(origin));
-	length = (size_t)snprintf(buffer, COMMENT_MAX_HERE, "%s%s%s", origin, *origin ? " " : "",
-				  decision && decision->text ? decision->text
-							     : "a container that is not known is behind it");
-	if (length >= COMMENT_MAX_HERE) {
-		length = COMMENT_MAX_HERE - 1;
-		while (length && !text_is_utf8(buffer, length))
-			length--;
-		buffer[length] = '\0';
-	}
-	for (size_t i = 0; i < length; i++) {
-		if (buffer[i] == '"')
-			buffer[i] = '\'';
-		else if ((unsigned char)buffer[i] < ' ' || buffer[i] == 0x7f)
-			buffer[i] = '?';
-	}
-}
-
-/* A name for a chain that no other has: `prefix` and `text`, with a number behind it if it must be. */
-static void name_of(struct host *host, char buffer[NAME_MAX_HERE + 16], const char *prefix, const char *text)
-{
-	size_t length;
-
-	nft_identifier(buffer, NAME_MAX_HERE, prefix, text);
-	length = strlen(buffer);
-	for (unsigned int i = 2; map_get_text(host->names, buffer); i++)
-		snprintf(buffer + length, 16, "_%u", i);
-	if (map_set_text(host->names, buffer, host, NULL) < 0)
-		host->ruleset->failed = true;
-}
-
-/* ---- Outcomes: a cell as a chain ---- */
-
-struct stage { /* one of a cell's judgements */
-	uint64_t until;
-	bool deny, audit, log;
-	uint8_t reason;
-	uint32_t decision;
-};
-
-static const char *counter_of(struct host *host, uint32_t decision, char buffer[NFT_COUNTER_NAME_MAX])
-{
-	char comment[COMMENT_MAX_HERE];
-	struct nft_counter counter = {.name = buffer, .comment = comment};
-
-	if (decision) {
-		nft_counter_name(buffer, decision);
-		comment_of(table_decision(host->table, decision), comment);
-	} else {
-		strcpy(buffer, COUNTER_NO_RULE);
-		strcpy(comment, "published by containers that are not known");
-	}
-	nft_counter_add(host->ruleset, NFT_TABLE_INET, &counter);
-	return buffer;
-}
-
-static struct nft_rule_writer *rule_until(struct host *host, struct nft_rule_writer *writer, int chain, uint64_t until)
-{
-	nft_rule_begin(writer, host->ruleset, NFT_TABLE_INET, chain);
-	if (until != BH_FOREVER)
-		nft_rule_before(writer, until);
-	return writer;
-}
-
-/* The report: every refused packet may be seen, of what passes only the first of a flow; both sampled. */
-static void log_render(struct host *host, int chain, const struct stage *stage, const char *verdict, bool first_only,
-		       const char *origin)
-{
-	char prefix[NFT_LOG_PREFIX_MAX];
-	struct nft_rule_writer writer;
-
-	if (!host->settings->features.log)
-		return;
-	snprintf(prefix, sizeof(prefix), "bulkhead %s r=%u d=%u", verdict, stage->reason, stage->decision);
-	rule_until(host, &writer, chain, stage->until);
-	if (first_only && host->settings->features.conntrack)
-		nft_rule_state(&writer, NFT_STATE_NEW | NFT_STATE_UNTRACKED | NFT_STATE_INVALID);
-	nft_rule_limit(&writer, BH_EVENT_PER_SECOND, BH_EVENT_BURST);
-	nft_rule_log(&writer, prefix, host->settings->log_group, NFT_LOG_SNAPLEN);
-	nft_rule_end(&writer, NULL, origin);
-}
-
-static void stage_render(struct host *host, int chain, const struct stage *stage)
-{
-	const struct decision *decision = table_decision(host->table, stage->decision);
-	char counter[NFT_COUNTER_NAME_MAX], comment[COMMENT_MAX_HERE], origin[COMMENT_MAX_HERE];
-	struct nft_rule_writer writer;
-
-	origin_of(decision, origin, sizeof(origin));
-	comment_of(decision, comment);
-	if (stage->deny && stage->audit)
-		log_render(host, chain, stage, "would-deny", true, origin);
-	else if (stage->log)
-		log_render(host, chain, stage, stage->deny ? "deny" : "allow", !stage->deny, origin);
-	rule_until(host, &writer, chain, stage->until);
-	nft_rule_counter(&writer, counter_of(host, stage->decision, counter));
-	nft_rule_verdict(&writer, stage->deny && !stage->audit ? NF_DROP : NF_ACCEPT, NULL);
-	nft_rule_end(&writer, comment, origin);
-}
-
-/* A staged rule decides nothing: it is reported where it would have. */
-static void staged_render(struct host *host, int chain, const struct bh_cell *cell)
-{
-	struct stage stage = {.until = cell->staged_until, .decision = cell->staged_decision};
-	char counter[NFT_COUNTER_NAME_MAX], comment[COMMENT_MAX_HERE], origin[COMMENT_MAX_HERE];
-	struct nft_rule_writer writer;
-
-	origin_of(table_decision(host->table, stage.decision), origin, sizeof(origin));
-	comment_of(table_decision(host->table, stage.decision), comment);
-	log_render(host, chain, &stage, "staged", true, origin);
-	rule_until(host, &writer, chain, stage.until);
-	nft_rule_counter(&writer, counter_of(host, stage.decision, counter));
-	nft_rule_end(&writer, comment, origin);
-}
-
-static int outcome_chain(struct host *host, const struct bh_cell *cell)
-{
-	bool base_allow = cell->flags & BH_CELL_BASE_ALLOW;
-	bool deny = cell->deny_until || (!cell->allow_until && !base_allow);
-	uint32_t number = cell->deny_until    ? cell->deny_decision
-			  : cell->allow_until ? cell->allow_decision
-					      : cell->base_decision;
-	char origin[COMMENT_MAX_HERE], name[NAME_MAX_HERE + 16];
-
-	origin_of(table_decision(host->table, number), origin, sizeof(origin));
-	name_of(host, name,
-		!deny			      ? "allow_"
-		: cell->flags & BH_CELL_AUDIT ? "would_deny_"
-					      : "deny_",
-		*origin ? origin : "default");
-	return nft_chain_add(host->ruleset, NFT_TABLE_INET, name);
-}
-
-/* Judged in the order of the ABI: deny, allow, base; each holds until its time. */
-static void outcome_render(struct host *host, int chain, const struct bh_cell *cell)
-{
-	bool audit = cell->flags & BH_CELL_AUDIT;
-	struct stage stages[] = {
-		{cell->deny_until, true, audit, cell->flags & BH_CELL_DENY_LOG, BH_DENY_HOST, cell->deny_decision},
-		{cell->allow_until, false, false, cell->flags & BH_CELL_ALLOW_LOG, BH_ALLOW_RULE, cell->allow_decision},
-		{BH_FOREVER, !(cell->flags & BH_CELL_BASE_ALLOW), audit, cell->flags & BH_CELL_BASE_LOG,
-		 cell->base_reason, cell->base_decision},
-	};
-
-	if (stages[2].deny)
-		stages[2].reason = BH_DENY_HOST;
-	if (cell->staged_until)
-		staged_render(host, chain, cell);
-	for (size_t i = 0; i < sizeof(stages) / sizeof(*stages); i++) {
-		if (stages[i].until)
-			stage_render(host, chain, &stages[i]);
-		if (stages[i].until == BH_FOREVER)
-			break;
-	}
-}
-
-/* What can't be reached in a cell is taken out, so that cells that do the same are the same. */
-static struct bh_cell cell_normal(const struct bh_cell *cell)
-{
-	struct bh_cell normal = *cell;
-
-	if (normal.deny_until == BH_FOREVER)
-		normal.allow_until = 0;
-	if (!normal.deny_until) {
-		normal.deny_decision = 0;
-		normal.flags &= (uint8_t)~BH_CELL_DENY_LOG;
-	}
-	if (!normal.allow_until) {
-		normal.allow_decision = 0;
-		normal.flags &= (uint8_t)~BH_CELL_ALLOW_LOG;
-	}
-	if (normal.deny_until == BH_FOREVER || normal.allow_until == BH_FOREVER) {
-		normal.base_decision = 0;
-		normal.base_reason = 0;
-		normal.flags &= (uint8_t) ~(BH_CELL_BASE_ALLOW | BH_CELL_BASE_LOG);
-	}
-	if (!normal.deny_until && (normal.allow_until == BH_FOREVER || normal.flags & BH_CELL_BASE_ALLOW))
-		normal.flags &= (uint8_t)~BH_CELL_AUDIT;
-	normal.flags &= (uint8_t)~BH_CELL_STAGED_DENY; /* the decision says it */
-	if (!normal.staged_until)
-		normal.staged_decision = 0;
-	memset(normal.pad, 0, sizeof(normal.pad));
-	return normal;
-}
-
-/* The name of the chain for this (normal) cell; NULL when memory is short. */
-static const char *outcome_of(struct host *host, const struct bh_cell *cell)
-{
-	int chain = (int)(uintptr_t)map_get(host->outcomes, cell, sizeof(*cell)) - 1;
-
-	if (chain < 0) {
-		chain = outcome_chain(host, cell);
-		if (chain < 0 ||
-		    map_set(host->outcomes, cell, sizeof(*cell), (void *)(uintptr_t)(chain + 1), NULL) < 0) {
-			host->ruleset->failed = true;
-			return NULL;
-		}
-		outcome_render(host, chain, cell);
-	}
-	return host->ruleset->tables[NFT_TABLE_INET].chains.items[chain].name;
-}
+#include "gate/nft_host.h"
 
 /* ---- What the table says ---- */
 
@@ -308,13 +40,13 @@ static struct bh_cell cell_of(const struct table *table, uint32_t from, uint32_t
 			cell = cell_find(table, BH_CELL_KEY(from, to, BH_SERVICE_ANY));
 	}
 	if (cell)
-		return cell_normal(cell);
+		return nft_cell_normal(cell);
 	table_lookup(table, from, to, service, 0, &verdict);
 	made.base_decision = verdict.decision;
 	made.base_reason = verdict.reason;
 	made.flags = (uint8_t)((verdict.allow ? BH_CELL_BASE_ALLOW : 0) | (verdict.audit ? BH_CELL_AUDIT : 0) |
 			       (verdict.log ? BH_CELL_BASE_LOG : 0));
-	return cell_normal(&made);
+	return nft_cell_normal(&made);
 }
 
 /* Ports that a host process relays for a container: there it is not the host that is asked. */
@@ -328,7 +60,7 @@ static int published_order(const void *a, const void *b)
 	return (int)x->port - (int)y->port;
 }
 
-static void proxied_collect(struct host *host)
+static void proxied_collect(struct nft_host *host)
 {
 	for (size_t i = 0; i < host->desired->published_count; i++) {
 		const struct gate_published *published = &host->desired->published[i];
@@ -347,21 +79,21 @@ static void proxied_collect(struct host *host)
 		qsort(host->proxied.items, host->proxied.count, sizeof(*host->proxied.items), published_order);
 }
 
-static void run_add(struct host *host, uint8_t protocol, uint32_t low, uint32_t high, const struct bh_cell *cell)
+static void run_add(struct nft_host *host, uint8_t protocol, uint32_t low, uint32_t high, const struct bh_cell *cell)
 {
-	struct run *run;
+	struct nft_run *run;
 
 	if (low > high || memcmp(cell, &host->fallback, sizeof(*cell)) == 0)
 		return;
 	run = array_append(&host->runs);
 	if (run)
-		*run = (struct run){protocol, (uint16_t)low, (uint16_t)high, outcome_of(host, cell)};
+		*run = (struct nft_run){protocol, (uint16_t)low, (uint16_t)high, nft_outcome_name(host, cell)};
 	if (!run || !run->outcome)
 		host->ruleset->failed = true;
 }
 
 /* A run without the ports that are relayed. */
-static void run_cut(struct host *host, uint8_t protocol, uint32_t low, uint32_t high, const struct bh_cell *cell)
+static void run_cut(struct nft_host *host, uint8_t protocol, uint32_t low, uint32_t high, const struct bh_cell *cell)
 {
 	for (size_t i = 0; i < host->proxied.count; i++) {
 		const struct gate_published *published = host->proxied.items[i];
@@ -381,7 +113,7 @@ static bool cell_refuses(const struct bh_cell *cell)
 
 /* What a relayed port leads to; of several containers (a port published on several addresses) one that refuses, if any
  * does. A container that is not known refuses. */
-static void published_add(struct host *host)
+static void published_add(struct nft_host *host)
 {
 	for (size_t i = 0, next; i < host->proxied.count; i = next) {
 		const struct gate_published *first = host->proxied.items[i];
@@ -439,7 +171,7 @@ static enum sender_map map_of(uint8_t protocol)
 }
 
 /* Each field of a concatenated key fills 4 bytes. */
-static void pair_add(struct host *host, struct nft_set *map, const char *outcome, const uint8_t low[2][2],
+static void pair_add(struct nft_host *host, struct nft_set *map, const char *outcome, const uint8_t low[2][2],
 		     const uint8_t high[2][2])
 {
 	struct nft_element element = {.chain = outcome};
@@ -453,7 +185,7 @@ static void pair_add(struct host *host, struct nft_set *map, const char *outcome
 	nft_element_add(host->ruleset, map, &element);
 }
 
-static void ports_add(struct host *host, struct nft_set *map, const struct run *run)
+static void ports_add(struct nft_host *host, struct nft_set *map, const struct nft_run *run)
 {
 	const uint8_t low[2][2] = {{run->protocol}, {(uint8_t)(run->low >> 8), (uint8_t)run->low}};
 	const uint8_t high[2][2] = {{run->protocol}, {(uint8_t)(run->high >> 8), (uint8_t)run->high}};
@@ -463,7 +195,7 @@ static void ports_add(struct host *host, struct nft_set *map, const struct run *
 
 /* A run of type << 8 | code is up to three rectangles: the rest of the first type, whole types, the start of the last.
  */
-static void types_add(struct host *host, struct nft_set *map, const struct run *run)
+static void types_add(struct nft_host *host, struct nft_set *map, const struct nft_run *run)
 {
 	uint32_t low = run->low, end = run->high + 1u;
 
@@ -482,7 +214,7 @@ static void types_add(struct host *host, struct nft_set *map, const struct run *
 	}
 }
 
-static void protocol_add(struct host *host, struct nft_set *map, const struct run *run)
+static void protocol_add(struct nft_host *host, struct nft_set *map, const struct nft_run *run)
 {
 	struct nft_element element = {.chain = run->outcome};
 
@@ -490,9 +222,9 @@ static void protocol_add(struct host *host, struct nft_set *map, const struct ru
 	nft_element_add(host->ruleset, map, &element);
 }
 
-static struct nft_set *sender_map(struct host *host, enum sender_map which, const char *sender)
+static struct nft_set *sender_map(struct nft_host *host, enum sender_map which, const char *sender)
 {
-	char name[NAME_MAX_HERE + 32];
+	char name[NFT_HOST_NAME_MAX + 32];
 	struct nft_set description = {.name = name,
 				      .kind = NFT_SET_VERDICTS,
 				      .key_type = sender_maps[which].key_type,
@@ -505,13 +237,13 @@ static struct nft_set *sender_map(struct host *host, enum sender_map which, cons
 	return nft_set_add(host->ruleset, NFT_TABLE_INET, &description);
 }
 
-static void sender_maps_render(struct host *host, int chain, const char *sender)
+static void sender_maps_render(struct nft_host *host, int chain, const char *sender)
 {
 	struct nft_set *maps[MAP_COUNT] = {0};
 	struct nft_rule_writer writer;
 
 	for (size_t i = 0; i < host->runs.count; i++) {
-		const struct run *run = &host->runs.items[i];
+		const struct nft_run *run = &host->runs.items[i];
 		enum sender_map which = map_of(run->protocol);
 
 		if (!maps[which])
@@ -540,7 +272,7 @@ static void sender_maps_render(struct host *host, int chain, const char *sender)
 }
 
 /* `permit: [ router, dhcp-server ]`: the host may be such a container's neighbour or client. */
-static void permits_render(struct host *host, int chain)
+static void permits_render(struct nft_host *host, int chain)
 {
 	static const uint16_t dhcp[][2] = {{67, 68}, {547, 546}}; /* RFC 2131, 8415: server to client */
 	struct nft_rule_writer writer;
@@ -561,14 +293,14 @@ static void permits_render(struct host *host, int chain)
 	}
 }
 
-static int sender_chain(struct host *host, const struct identity *identity)
+static int sender_chain(struct nft_host *host, const struct identity *identity)
 {
 	struct nft_element element = {0};
 	uint32_t stamp = identity->number << host->settings->shift;
-	char name[NAME_MAX_HERE + 16];
+	char name[NFT_HOST_NAME_MAX + 16];
 	int chain;
 
-	name_of(host, name, "from_", identity->name);
+	nft_host_name(host, name, "from_", identity->name);
 	chain = nft_chain_add(host->ruleset, NFT_TABLE_INET, name);
 	if (chain < 0)
 		return chain;
@@ -579,7 +311,7 @@ static int sender_chain(struct host *host, const struct identity *identity)
 }
 
 /* The sender in hand is complete. */
-static void sender_end(struct host *host)
+static void sender_end(struct nft_host *host)
 {
 	const char *outcome, *sender;
 	struct nft_rule_writer writer;
@@ -589,9 +321,9 @@ static void sender_end(struct host *host)
 		return;
 	chain = sender_chain(host, host->identity);
 	published_add(host);
-	outcome = outcome_of(host, &host->fallback);
+	outcome = nft_outcome_name(host, &host->fallback);
 	if (chain >= 0 && outcome) {
-		/* By index: outcome_of() may have moved the chains. */
+		/* By index: nft_outcome_name() may have moved the chains. */
 		sender = host->ruleset->tables[NFT_TABLE_INET].chains.items[chain].name;
 		permits_render(host, chain);
 		sender_maps_render(host, chain, sender);
@@ -614,7 +346,7 @@ static const struct identity *identity_find(const struct table *table, uint32_t 
 
 static int service_add(void *arg, const struct host_service *service)
 {
-	struct host *host = arg;
+	struct nft_host *host = arg;
 	struct bh_cell cell;
 
 	if (!host->identity || host->identity->number != service->identity) {
@@ -624,7 +356,7 @@ static int service_add(void *arg, const struct host_service *service)
 			return -EINVAL;
 		host->fallback = cell_of(host->table, service->identity, BH_CLASS_HOST, BH_SERVICE_ANY);
 	}
-	cell = service->cell ? cell_normal(service->cell)
+	cell = service->cell ? nft_cell_normal(service->cell)
 			     : cell_of(host->table, service->identity, BH_CLASS_HOST, BH_SERVICE_ANY);
 	if (map_of(service->protocol) == MAP_PORTS)
 		run_cut(host, service->protocol, service->low, service->high, &cell);
@@ -633,7 +365,7 @@ static int service_add(void *arg, const struct host_service *service)
 	return host->ruleset->failed ? -ENOMEM : 0;
 }
 
-static void conflicted_render(struct host *host)
+static void conflicted_render(struct nft_host *host)
 {
 	const struct identity *identity = identity_find(host->table, BH_CLASS_CONFLICTED);
 	struct table_verdict verdict;
@@ -648,7 +380,7 @@ static void conflicted_render(struct host *host)
 	cell.base_decision = verdict.decision;
 	cell.flags = verdict.log ? BH_CELL_BASE_LOG : 0;
 	chain = sender_chain(host, identity);
-	outcome = outcome_of(host, &cell);
+	outcome = nft_outcome_name(host, &cell);
 	if (chain < 0 || !outcome)
 		return;
 	nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
@@ -657,7 +389,7 @@ static void conflicted_render(struct host *host)
 }
 
 /* The door's own names must not be taken twice. */
-static void names_take(struct host *host)
+static void names_take(struct nft_host *host)
 {
 	const struct nft_table *table = &host->ruleset->tables[NFT_TABLE_INET];
 
@@ -674,7 +406,7 @@ static void names_take(struct host *host)
 int nft_host_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
 		    const struct gate_desired *desired, struct error *error)
 {
-	struct host host = {.ruleset = ruleset, .settings = settings, .desired = desired, .table = desired->table};
+	struct nft_host host = {.ruleset = ruleset, .settings = settings, .desired = desired, .table = desired->table};
 	int rc = -ENOMEM;
 
 	host.outcomes = map_new();

@@ -41,6 +41,32 @@ struct nft_gate {
 	struct nft_watch *watch;
 };
 
+/* What is done to counters with a transaction. */
+struct nft_carry {
+	struct nft_gate *nft;
+	struct nft_ruleset *next;
+	enum nft_table_index table;
+	bool rebuild; /* counters are made anew, with what they hold */
+	struct {
+		ARRAY_OF(struct {
+			uint32_t decision;
+			struct nft_tally add;
+		});
+	} changes; /* to the tallies, once the transaction has succeeded */
+};
+
+/* Before the transaction: for carry->table. After it: the changes; and for decisions whose number is fresh. */
+int nft_counters_carry(struct nft_carry *carry);
+void nft_tallies_apply(struct nft_gate *nft, const struct nft_carry *carry);
+void nft_tallies_renew(struct nft_gate *nft, const struct gate_desired *desired);
+
+/* States of all our tables; flags that they are made with. */
+int nft_table_states(struct nft_link *link, struct nft_table_state states[NFT_TABLE_COUNT], struct error *error);
+static inline uint32_t nft_table_flags(const struct nft_gate *nft)
+{
+	return nft->own ? NFT_FLAG_OWNER | NFT_FLAG_PERSIST : 0;
+}
+
 void nft_watch_free(struct nft_watch *watch);
 uint64_t nft_watch_lost(const struct nft_watch *watch); /* reports that the kernel could not hand over */
 

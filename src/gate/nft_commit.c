@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Making the kernel equal to what is desired, in one transaction. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate/nft_private.h"
+
+/* ---- What is desired, as a door ---- */
+
+struct interface_list {
+	ARRAY_OF(uint32_t);
+};
+struct desired_door {
+	struct interface_list open, ignored, patch;
+	struct {
+		ARRAY_OF(struct addr);
+	} groups;
+	struct nft_links links;
+	struct nft_door door;
+};
+
+static void desired_free(struct desired_door *wanted)
+{
+	array_free(&wanted->open);
+	array_free(&wanted->ignored);
+	array_free(&wanted->patch);
+	array_free(&wanted->groups);
+	array_free(&wanted->links);
+}
+
+static int interface_add(struct interface_list *list, uint32_t ifindex)
+{
+	uint32_t *slot = array_append(list);
+
+	if (!slot)
+		return -ENOMEM;
+	*slot = ifindex;
+	return 0;
+}
+
+static int groups_collect(struct desired_door *wanted, const struct table *table)
+{
+	for (size_t i = 0; table && i < table->addresses.count; i++) {
+		const struct address_entry *entry = &table->addresses.items[i];
+		struct addr *slot;
+
+		if (entry->class >= table->class_count || !(table->class_info[entry->class].flags & BH_CLASS_GROUP))
+			continue;
+		slot = array_append(&wanted->groups);
+		if (!slot)
+			return -ENOMEM;
+		*slot = entry->addr;
+	}
+	return 0;
+}
+
+static int desired_collect(struct desired_door *wanted, const struct nft_gate *nft, const struct gate_desired *desired)
+{
+	int rc = groups_collect(wanted, desired->table);
+
+	for (size_t i = 0; rc == 0 && i < desired->port_count; i++) {
+		if (desired->ports[i].open && desired->ports[i].ret_result == 0)
+			rc = interface_add(&wanted->open, desired->ports[i].ifindex);
+	}
+	for (size_t i = 0; rc == 0 && i < desired->ignored_count; i++)
+		rc = interface_add(desired->ignored[i].patch ? &wanted->patch : &wanted->ignored,
+				   desired->ignored[i].ifindex);
+	wanted->door = (struct nft_door){
+		.open = {wanted->open.items, wanted->open.count},
+		.ignored = {wanted->ignored.items, wanted->ignored.count},
+		.patch = {wanted->patch.items, wanted->patch.count},
+		.before = nft->befores.items,
+		.before_count = nft->befores.count,
+		.via = desired->via,
+		.via_count = desired->via_count,
+		.links = &wanted->links,
+		.groups = wanted->groups.items,
+		.group_count = wanted->groups.count,
+	};
+	return rc;
+}
+
+/* What rules (not sets) are rendered from: when this is the same, they are. */
+static int signature_write(const struct gate_desired *desired, struct text *signature)
+{
+	text_append_bytes(signature, (const char *)&desired->table->generation, sizeof(desired->table->generation));
+	for (size_t i = 0; i < desired->published_count; i++) {
+		const struct gate_published *p = &desired->published[i];
+
+		text_appendf(signature, "p%u/%u/%d/%u/%u;", p->protocol, p->port, p->by_proxy, p->identity,
+			     p->container_port);
+	}
+	for (size_t i = 0; i < desired->via_count; i++)
+		text_appendf(signature, "v%s;%d;", desired->via[i].zone,
+			     desired->via[i].subnet_count && desired->via[i].interface_count);
+	return signature->failed ? -ENOMEM : 0;
+}
+
+/* ---- Bridges and their ports ---- */
+
+static bool is_router(const struct gate_desired *desired, const struct gate_port *port)
+{
+	const struct table *table = desired->table;
+
+	return table && port->identity < table->class_count &&
+	       table->class_info[port->identity].flags & BH_CLASS_PERMIT_ROUTER;
+}
+
+static bool still_wanted(const struct gate_desired *desired, uint32_t ifindex)
+{
+	for (size_t i = 0; i < desired->bridge_count; i++) {
+		if (desired->bridges[i].ifindex == ifindex)
+			return true;
+	}
+	for (size_t i = 0; i < desired->port_count; i++) {
+		if (desired->ports[i].ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+static void problem_note(struct nft_gate *nft, const struct error *error)
+{
+	if (!nft->problem[0])
+		memcpy(nft->problem, error->text, sizeof(nft->problem));
+}
+
+/* What could not be set is told by the status: the door itself does not depend on it. */
+static void links_harden(struct nft_gate *nft, const struct gate_desired *desired, const struct nft_links *links)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < desired->bridge_count; i++) {
+		const struct nft_link_info *link = nft_link_find(links, desired->bridges[i].ifindex);
+		struct error error = {0};
+
+		if (link && nft_link_harden(link, false, &nft->befores, &error) < 0)
+			problem_note(nft, &error);
+	}
+	for (size_t i = 0; i < desired->port_count; i++) {
+		const struct nft_link_info *link = nft_link_find(links, desired->ports[i].ifindex);
+		struct error error = {0};
+
+		if (link && nft_link_harden(link, is_router(desired, &desired->ports[i]), &nft->befores, &error) < 0)
+			problem_note(nft, &error);
+	}
+	for (size_t i = 0; i < nft->befores.count; i++) {
+		struct nft_before before = nft->befores.items[i];
+		struct error error = {0};
+
+		if (still_wanted(desired, before.ifindex))
+			nft->befores.items[kept++] = before;
+		else if (nft_link_find(links, before.ifindex) && nft_link_restore(&before, &error) < 0)
+			problem_note(nft, &error);
+	}
+	nft->befores.count = kept;
+}
+
+static int ports_remember(struct nft_gate *nft, const struct gate_desired *desired)
+{
+	nft->ports.count = 0;
+	for (size_t i = 0; i < desired->port_count; i++) {
+		struct nft_port *port = array_append(&nft->ports);
+
+		if (!port)
+			return -ENOMEM;
+		*port = (struct nft_port){desired->ports[i].ifindex, desired->ports[i].domain, desired->ports[i].mac};
+	}
+	return 0;
+}
+
+/* ---- Committing ---- */
+
+/* After a transaction: what the kernel has is `applied`, unless others wrote at the same time. */
+static void applied_note(struct nft_gate *nft, uint32_t generation_before)
+{
+	uint32_t generation = 0;
+
+	nft_snapshot_free(nft->snapshot);
+	nft->snapshot = NULL;
+	nft->known = nft->own || nft_snapshot_take(&nft->link, &nft->snapshot) == 0;
+	if (nft_link_generation(&nft->link, &generation) < 0)
+		nft->known = false;
+	/* One transaction is one step: more means that somebody else's came between. */
+	if (!nft->own && generation != generation_before + 1)
+		nft->known = false;
+	nft->kernel_generation = generation;
+}
+
+static int commit_batch(struct nft_gate *nft, struct nft_batch *batch, struct error *error)
+{
+	uint32_t before = 0;
+	bool empty = nft_batch_empty(batch);
+	int rc;
+
+	if (empty)
+		return 0;
+	nft_link_generation(&nft->link, &before);
+	rc = nft_batch_commit(batch, error);
+	if (rc == 0)
+		applied_note(nft, before);
+	else if (rc == -ENOBUFS)
+		nft->known = false;
+	return rc;
+}
+
+/* Sets by name, from one ruleset to the other. */
+static void sets_diff(struct nft_batch *batch, const struct nft_ruleset *from, const struct nft_ruleset *to)
+{
+	for (size_t i = 0; i < NFT_TABLE_COUNT; i++)
+		nft_elements_diff(batch, from, to, (enum nft_table_index)i);
+}
+
+static void sets_take(struct nft_ruleset *to, struct nft_ruleset *from)
+{
+	for (size_t i = 0; i < NFT_TABLE_COUNT; i++) {
+		for (size_t j = 0; j < from->tables[i].sets.count; j++) {
+			struct nft_set *new = from->tables[i].sets.items[j], swap;
+			struct nft_set *old = (struct nft_set *)nft_table_set(&to->tables[i], new->name);
+
+			if (!old || new->kind == NFT_SET_VERDICTS)
+				continue;
+			swap = *old;
+			old->elements = new->elements;
+			new->elements = swap.elements;
+		}
+	}
+}
+
+/* Only sets differ: rules stay. */
+static int commit_sets(struct nft_gate *nft, const struct desired_door *wanted, struct error *error)
+{
+	struct nft_ruleset next;
+	struct nft_batch batch = {0};
+	int rc;
+
+	nft_ruleset_init(&next);
+	nft_door_render(&next, &nft->settings, &wanted->door);
+	nft_ruleset_finish(&next);
+	rc = next.failed ? -ENOMEM : nft_batch_begin(&batch, &nft->link);
+	if (rc < 0) {
+		error_set(error, rc, "nftables: memory is short");
+	} else {
+		sets_diff(&batch, &nft->applied, &next);
+		rc = commit_batch(nft, &batch, error);
+	}
+	if (rc == 0)
+		sets_take(&nft->applied, &next);
+	nft_batch_free(&batch);
+	nft_ruleset_free(&next);
+	return rc;
+}
+
+static int commit_write(struct nft_gate *nft, struct nft_ruleset *next, struct nft_batch *batch,
+			struct nft_carry *carry, struct error *error)
+{
+	struct nft_table_state states[NFT_TABLE_COUNT];
+	int rc = 0;
+
+	if (!nft->known)
+		rc = nft_table_states(&nft->link, states, error);
+	for (size_t i = 0; rc == 0 && i < NFT_TABLE_COUNT; i++) {
+		carry->table = (enum nft_table_index)i;
+		carry->rebuild = !nft->known;
+		if (!nft->known || i == NFT_TABLE_INET)
+			rc = nft_counters_carry(carry);
+		if (rc < 0)
+			return error_set(error, rc, "nftables: reading counters: %s", strerror(-rc));
+		nft_table_diff(batch, nft->known ? &nft->applied : NULL, next, carry->table,
+			       !nft->known && states[i].exists, nft_table_flags(nft));
+	}
+	return rc;
+}
+
+static int commit_all(struct nft_gate *nft, const struct gate_desired *desired, const struct desired_door *wanted,
+		      struct error *error)
+{
+	struct nft_ruleset next;
+	struct nft_batch batch = {0};
+	struct nft_carry carry = {.nft = nft, .next = &next};
+	int rc;
+
+	nft_ruleset_init(&next);
+	nft_door_render(&next, &nft->settings, &wanted->door);
+	rc = nft_host_render(&next, &nft->settings, desired, error);
+	nft_ruleset_finish(&next);
+	if (rc == 0 && (next.failed || nft_batch_begin(&batch, &nft->link) < 0))
+		rc = error_set(error, -ENOMEM, "nftables: memory is short");
+	if (rc == 0)
+		rc = commit_write(nft, &next, &batch, &carry, error);
+	if (rc == 0)
+		rc = commit_batch(nft, &batch, error);
+	if (rc == 0) {
+		nft_tallies_apply(nft, &carry);
+		nft_ruleset_free(&nft->applied);
+		nft->applied = next;
+		next = (struct nft_ruleset){0};
+		if (nft->generation != desired->table->generation)
+			nft_tallies_renew(nft, desired);
+	}
+	array_free(&carry.changes);
+	nft_batch_free(&batch);
+	nft_ruleset_free(&next);
+	return rc;
+}
+
+static int commit_once(struct nft_gate *nft, const struct gate_desired *desired, const struct desired_door *wanted,
+		       struct error *error)
+{
+	struct text signature = {0};
+	bool same;
+	int rc = signature_write(desired, &signature);
+
+	if (rc < 0) {
+		text_free(&signature);
+		return error_set(error, rc, "nftables: memory is short");
+	}
+	same = nft->known && nft->committed && signature.length == nft->rendered.length &&
+	       memcmp(signature.data, nft->rendered.data, signature.length) == 0;
+	rc = same ? commit_sets(nft, wanted, error) : commit_all(nft, desired, wanted, error);
+	if (rc == 0) {
+		nft->committed = true;
+		nft->generation = desired->table->generation;
+		text_free(&nft->rendered);
+		nft->rendered = signature;
+	} else {
+		text_free(&signature);
+	}
+	return rc;
+}
+
+/* Somebody removed, or added, what our difference took for granted. */
+static bool is_surprise(int rc)
+{
+	return rc == -ENOENT || rc == -EEXIST || rc == -EBUSY || rc == -EINVAL;
+}
+
+int nft_gate_commit(struct nft_gate *nft, const struct gate_desired *desired, struct error *error)
+{
+	struct desired_door wanted = {0};
+	struct error link_error = {0};
+	int rc;
+
+	nft->problem[0] = '\0';
+	if (nft_links_read(&wanted.links, &link_error) < 0)
+		problem_note(nft, &link_error);
+	else
+		links_harden(nft, desired, &wanted.links);
+	rc = desired_collect(&wanted, nft, desired);
+	if (rc == 0)
+		rc = ports_remember(nft, desired);
+	if (rc < 0) {
+		error_set(error, rc, "nftables: memory is short");
+	} else {
+		rc = commit_once(nft, desired, &wanted, error);
+		if (is_surprise(rc) && nft->known) {
+			nft->known = false;
+			rc = commit_once(nft, desired, &wanted, error);
+		}
+	}
+	desired_free(&wanted);
+	return rc;
+}
+
+/* ---- Closing ports ---- */
+
+static bool may_stay_open(const struct gate_desired *desired, uint32_t ifindex)
+{
+	for (size_t i = 0; i < desired->port_count; i++) {
+		if (desired->ports[i].ifindex == ifindex)
+			return desired->ports[i].open;
+	}
+	return false;
+}
+
+/* What is open in the kernel and may not stay so, as two rulesets that differ in just that. */
+static int closing_collect(struct nft_gate *nft, const struct gate_desired *desired, struct nft_ruleset *from,
+			   struct nft_ruleset *to)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < NFT_TABLE_COUNT; i++) {
+		enum nft_table_index table = (enum nft_table_index)i;
+		struct nft_set description = {.name = (char *)NFT_SET_OPEN, .key_size = sizeof(uint32_t)};
+		struct nft_set *open = nft_set_add(from, table, &description);
+		struct nft_set *left = nft_set_add(to, table, &description);
+		struct nft_pairs pairs = {0};
+
+		rc = nft_set_read(&nft->link, table, NFT_SET_OPEN, &pairs);
+		if (rc == -ENOENT) /* no table: nothing is open */
+			rc = 0;
+		for (size_t j = 0; rc == 0 && j < pairs.count; j++) {
+			struct nft_element element = {0};
+
+			memcpy(element.key, &pairs.items[j].key, sizeof(uint32_t));
+			nft_element_add(from, open, &element);
+			if (may_stay_open(desired, pairs.items[j].key))
+				nft_element_add(to, left, &element);
+		}
+		array_free(&pairs);
+	}
+	nft_ruleset_finish(from);
+	nft_ruleset_finish(to);
+	return rc == 0 && (from->failed || to->failed) ? -ENOMEM : rc;
+}
+
+static int close_once(struct nft_gate *nft, const struct gate_desired *desired, struct error *error)
+{
+	struct nft_ruleset from, to;
+	struct nft_batch batch = {0};
+	int rc;
+
+	nft_ruleset_init(&from);
+	nft_ruleset_init(&to);
+	rc = closing_collect(nft, desired, &from, &to);
+	if (rc == 0)
+		rc = nft_batch_begin(&batch, &nft->link);
+	if (rc < 0) {
+		error_set(error, rc, "nftables: reading the open ports: %s", strerror(-rc));
+	} else {
+		sets_diff(&batch, &from, &to);
+		rc = commit_batch(nft, &batch, error);
+	}
+	if (rc == 0 && nft->known)
+		sets_take(&nft->applied, &to);
+	nft_batch_free(&batch);
+	nft_ruleset_free(&from);
+	nft_ruleset_free(&to);
+	return rc;
+}
+
+int nft_gate_close_ports(struct nft_gate *nft, const struct gate_desired *desired, struct error *error)
+{
+	int rc = close_once(nft, desired, error);
+
+	/* Taken out, or the whole table removed, by somebody else between look and deed. */
+	return is_surprise(rc) ? close_once(nft, desired, error) : rc;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Rendering the host's rules: what nft_host.c (senders) and nft_outcome.c (what becomes of a packet) share. */
+#ifndef BULKHEAD_GATE_NFT_HOST_H
+#define BULKHEAD_GATE_NFT_HOST_H
+
+#include "base/map.h"
+#include "gate/nft_render.h"
+
+#define NFT_HOST_NAME_MAX 80 /* of nft's 255; the rest of a long list of groups is cut, numbers keep names apart */
+
+/* What is sent where, ascending; all that is not the sender's fallback. */
+struct nft_run {
+	uint8_t protocol;
+	uint16_t low, high;
+	const char *outcome; /* name of its chain */
+};
+struct nft_host {
+	struct nft_ruleset *ruleset;
+	const struct nft_settings *settings;
+	const struct gate_desired *desired;
+	const struct table *table;
+	struct map *outcomes; /* struct bh_cell → index of its chain + 1 */
+	struct map *names;    /* taken */
+	struct nft_set *senders;
+	struct {
+		ARRAY_OF(const struct gate_published *);
+	} proxied;			 /* what host processes relay, by protocol and port */
+	const struct identity *identity; /* in hand; NULL: none yet */
+	struct bh_cell fallback;	 /* of it */
+	struct {
+		ARRAY_OF(struct nft_run);
+	} runs; /* of it */
+};
+
+/* A name for a chain that no other has: `prefix` and `text`, with a number behind it if it must be. */
+void nft_host_name(struct nft_host *host, char buffer[NFT_HOST_NAME_MAX + 16], const char *prefix, const char *text);
+
+/* What can't be reached in a cell is taken out, so that cells that do the same are the same. */
+struct bh_cell nft_cell_normal(const struct bh_cell *cell);
+
+/* The name of the chain for this (normal) cell, rendered on first use; NULL when memory is short. */
+const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell);
+
+#endif

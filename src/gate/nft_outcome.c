@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What becomes of a packet to the host: each cell of the table is a chain, named and commented by the line that
+ * decides. Senders share chains. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "gate/nft_host.h"
+#include "gate/nft_subnet.h"
+
+#define COMMENT_MAX	128
+#define COUNTER_NO_RULE "unknown_published"
+
+const char *nft_counter_name(char buffer[NFT_COUNTER_NAME_MAX], uint32_t decision)
+{
+	snprintf(buffer, NFT_COUNTER_NAME_MAX, "rule_%u", decision);
+	return buffer;
+}
+
+uint32_t nft_counter_decision(const char *name)
+{
+	char *end;
+	unsigned long number;
+
+	if (strncmp(name, "rule_", 5) != 0 || name[5] < '1' || name[5] > '9')
+		return 0;
+	number = strtoul(name + 5, &end, 10);
+	return *end || number >= BH_DECISIONS_MAX ? 0 : (uint32_t)number;
+}
+
+/* ---- Words ---- */
+
+/* "shop.yaml:31"; "" when nobody wrote it. */
+static void origin_of(const struct decision *decision, char *buffer, size_t size)
+{
+	const char *file = decision && decision->file ? decision->file : NULL;
+	const char *slash = file ? strrchr(file, '/') : NULL;
+
+	buffer[0] = '\0';
+	if (file && decision->place.line)
+		snprintf(buffer, size, "%s:%u", slash ? slash + 1 : file, decision->place.line);
+}
+
+/* A comment that nft(8) can print and read back: no quotes, no control characters, whole UTF-8, 127 bytes. */
+static void comment_of(const struct decision *decision, char buffer[COMMENT_MAX])
+{
+	char origin[COMMENT_MAX];
+	size_t length;
+
+	origin_of(decision, origin, sizeof(origin));
+	length = (size_t)snprintf(buffer, COMMENT_MAX, "%s%s%s", origin, *origin ? " " : "",
+				  decision && decision->text ? decision->text
+							     : "a container that is not known is behind it");
+	if (length >= COMMENT_MAX) {
+		length = COMMENT_MAX - 1;
+		while (length && !text_is_utf8(buffer, length))
+			length--;
+		buffer[length] = '\0';
+	}
+	for (size_t i = 0; i < length; i++) {
+		if (buffer[i] == '"')
+			buffer[i] = '\'';
+		else if ((unsigned char)buffer[i] < ' ' || buffer[i] == 0x7f)
+			buffer[i] = '?';
+	}
+}
+
+void nft_host_name(struct nft_host *host, char buffer[NFT_HOST_NAME_MAX + 16], const char *prefix, const char *text)
+{
+	size_t length;
+
+	nft_identifier(buffer, NFT_HOST_NAME_MAX, prefix, text);
+	length = strlen(buffer);
+	for (unsigned int i = 2; map_get_text(host->names, buffer); i++)
+		snprintf(buffer + length, 16, "_%u", i);
+	if (map_set_text(host->names, buffer, host, NULL) < 0)
+		host->ruleset->failed = true;
+}
+
+/* ---- Outcomes: a cell as a chain ---- */
+
+struct stage { /* one of a cell's judgements */
+	uint64_t until;
+	bool deny, audit, log;
+	uint8_t reason;
+	uint32_t decision;
+};
+
+static const char *counter_of(struct nft_host *host, uint32_t decision, char buffer[NFT_COUNTER_NAME_MAX])
+{
+	char comment[COMMENT_MAX];
+	struct nft_counter counter = {.name = buffer, .comment = comment};
+
+	if (decision) {
+		nft_counter_name(buffer, decision);
+		comment_of(table_decision(host->table, decision), comment);
+	} else {
+		strcpy(buffer, COUNTER_NO_RULE);
+		strcpy(comment, "published by containers that are not known");
+	}
+	nft_counter_add(host->ruleset, NFT_TABLE_INET, &counter);
+	return buffer;
+}
+
+static struct nft_rule_writer *rule_until(struct nft_host *host, struct nft_rule_writer *writer, int chain,
+					  uint64_t until)
+{
+	nft_rule_begin(writer, host->ruleset, NFT_TABLE_INET, chain);
+	if (until != BH_FOREVER)
+		nft_rule_before(writer, until);
+	return writer;
+}
+
+/* The report: every refused packet may be seen, of what passes only the first of a flow; both sampled. */
+static void log_render(struct nft_host *host, int chain, const struct stage *stage, const char *verdict,
+		       bool first_only, const char *origin)
+{
+	char prefix[NFT_LOG_PREFIX_MAX];
+	struct nft_rule_writer writer;
+
+	if (!host->settings->features.log)
+		return;
+	snprintf(prefix, sizeof(prefix), "bulkhead %s r=%u d=%u", verdict, stage->reason, stage->decision);
+	rule_until(host, &writer, chain, stage->until);
+	if (first_only && host->settings->features.conntrack)
+		nft_rule_state(&writer, NFT_STATE_NEW | NFT_STATE_UNTRACKED | NFT_STATE_INVALID);
+	nft_rule_limit(&writer, BH_EVENT_PER_SECOND, BH_EVENT_BURST);
+	nft_rule_log(&writer, prefix, host->settings->log_group, NFT_LOG_SNAPLEN);
+	nft_rule_end(&writer, NULL, origin);
+}
+
+static void stage_render(struct nft_host *host, int chain, const struct stage *stage)
+{
+	const struct decision *decision = table_decision(host->table, stage->decision);
+	char counter[NFT_COUNTER_NAME_MAX], comment[COMMENT_MAX], origin[COMMENT_MAX];
+	struct nft_rule_writer writer;
+
+	origin_of(decision, origin, sizeof(origin));
+	comment_of(decision, comment);
+	if (stage->deny && stage->audit)
+		log_render(host, chain, stage, "would-deny", true, origin);
+	else if (stage->log)
+		log_render(host, chain, stage, stage->deny ? "deny" : "allow", !stage->deny, origin);
+	rule_until(host, &writer, chain, stage->until);
+	nft_rule_counter(&writer, counter_of(host, stage->decision, counter));
+	nft_rule_verdict(&writer, stage->deny && !stage->audit ? NF_DROP : NF_ACCEPT, NULL);
+	nft_rule_end(&writer, comment, origin);
+}
+
+/* A staged rule decides nothing: it is reported where it would have. */
+static void staged_render(struct nft_host *host, int chain, const struct bh_cell *cell)
+{
+	struct stage stage = {.until = cell->staged_until, .decision = cell->staged_decision};
+	char counter[NFT_COUNTER_NAME_MAX], comment[COMMENT_MAX], origin[COMMENT_MAX];
+	struct nft_rule_writer writer;
+
+	origin_of(table_decision(host->table, stage.decision), origin, sizeof(origin));
+	comment_of(table_decision(host->table, stage.decision), comment);
+	log_render(host, chain, &stage, "staged", true, origin);
+	rule_until(host, &writer, chain, stage.until);
+	nft_rule_counter(&writer, counter_of(host, stage.decision, counter));
+	nft_rule_end(&writer, comment, origin);
+}
+
+static int outcome_chain(struct nft_host *host, const struct bh_cell *cell)
+{
+	bool base_allow = cell->flags & BH_CELL_BASE_ALLOW;
+	bool deny = cell->deny_until || (!cell->allow_until && !base_allow);
+	uint32_t number = cell->deny_until    ? cell->deny_decision
+			  : cell->allow_until ? cell->allow_decision
+					      : cell->base_decision;
+	char origin[COMMENT_MAX], name[NFT_HOST_NAME_MAX + 16];
+
+	origin_of(table_decision(host->table, number), origin, sizeof(origin));
+	nft_host_name(host, name,
+		      !deny			    ? "allow_"
+		      : cell->flags & BH_CELL_AUDIT ? "would_deny_"
+						    : "deny_",
+		      *origin ? origin : "default");
+	return nft_chain_add(host->ruleset, NFT_TABLE_INET, name);
+}
+
+/* Judged in the order of the ABI: deny, allow, base; each holds until its time. */
+static void outcome_render(struct nft_host *host, int chain, const struct bh_cell *cell)
+{
+	bool audit = cell->flags & BH_CELL_AUDIT;
+	struct stage stages[] = {
+		{cell->deny_until, true, audit, cell->flags & BH_CELL_DENY_LOG, BH_DENY_HOST, cell->deny_decision},
+		{cell->allow_until, false, false, cell->flags & BH_CELL_ALLOW_LOG, BH_ALLOW_RULE, cell->allow_decision},
+		{BH_FOREVER, !(cell->flags & BH_CELL_BASE_ALLOW), audit, cell->flags & BH_CELL_BASE_LOG,
+		 cell->base_reason, cell->base_decision},
+	};
+
+	if (stages[2].deny)
+		stages[2].reason = BH_DENY_HOST;
+	if (cell->staged_until)
+		staged_render(host, chain, cell);
+	for (size_t i = 0; i < sizeof(stages) / sizeof(*stages); i++) {
+		if (stages[i].until)
+			stage_render(host, chain, &stages[i]);
+		if (stages[i].until == BH_FOREVER)
+			break;
+	}
+}
+
+struct bh_cell nft_cell_normal(const struct bh_cell *cell)
+{
+	struct bh_cell normal = *cell;
+
+	if (normal.deny_until == BH_FOREVER)
+		normal.allow_until = 0;
+	if (!normal.deny_until) {
+		normal.deny_decision = 0;
+		normal.flags &= (uint8_t)~BH_CELL_DENY_LOG;
+	}
+	if (!normal.allow_until) {
+		normal.allow_decision = 0;
+		normal.flags &= (uint8_t)~BH_CELL_ALLOW_LOG;
+	}
+	if (normal.deny_until == BH_FOREVER || normal.allow_until == BH_FOREVER) {
+		normal.base_decision = 0;
+		normal.base_reason = 0;
+		normal.flags &= (uint8_t) ~(BH_CELL_BASE_ALLOW | BH_CELL_BASE_LOG);
+	}
+	if (!normal.deny_until && (normal.allow_until == BH_FOREVER || normal.flags & BH_CELL_BASE_ALLOW))
+		normal.flags &= (uint8_t)~BH_CELL_AUDIT;
+	normal.flags &= (uint8_t)~BH_CELL_STAGED_DENY; /* the decision says it */
+	if (!normal.staged_until)
+		normal.staged_decision = 0;
+	memset(normal.pad, 0, sizeof(normal.pad));
+	return normal;
+}
+
+const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell)
+{
+	int chain = (int)(uintptr_t)map_get(host->outcomes, cell, sizeof(*cell)) - 1;
+
+	if (chain < 0) {
+		chain = outcome_chain(host, cell);
+		if (chain < 0 ||
+		    map_set(host->outcomes, cell, sizeof(*cell), (void *)(uintptr_t)(chain + 1), NULL) < 0) {
+			host->ruleset->failed = true;
+			return NULL;
+		}
+		outcome_render(host, chain, cell);
+	}
+	return host->ruleset->tables[NFT_TABLE_INET].chains.items[chain].name;
+}
