@@ -52,7 +52,7 @@ struct builder {
 	const struct sources *sources;
 	struct diagnostics *diagnostics;
 	struct document *document;
-	struct map *anchors; /* of this YAML document, by name */
+	struct map *anchors; /* of this YAML document, by name; NULL: none yet */
 	struct frame *frames;
 	unsigned int depth, max_depth;
 	struct cursor cursor;
@@ -228,7 +228,9 @@ static int add_anchor(struct builder *builder, const yaml_char_t *name, const st
 	*ret_anchor = NULL;
 	if (!name)
 		return 0;
-	anchor = chunk_alloc(builder->document, sizeof(*anchor));
+	if (!builder->anchors)
+		builder->anchors = map_new();
+	anchor = builder->anchors ? chunk_alloc(builder->document, sizeof(*anchor)) : NULL;
 	if (!anchor)
 		return -ENOMEM;
 	*anchor = (struct anchor){.node = node, .open = true};
@@ -435,7 +437,7 @@ static int read_alias(struct builder *builder, const yaml_event_t *event)
 {
 	struct place place = span_place(builder, &event->start_mark, &event->end_mark);
 	const char *name = (const char *)event->data.alias.anchor;
-	const struct anchor *anchor = map_get_text(builder->anchors, name);
+	const struct anchor *anchor = builder->anchors ? map_get_text(builder->anchors, name) : NULL;
 	struct node *node;
 	int r;
 
@@ -468,8 +470,8 @@ static int read_event(struct builder *builder, const yaml_event_t *event)
 		return 0;
 	case YAML_DOCUMENT_START_EVENT: /* anchors are a document's own */
 		map_free(builder->anchors, NULL);
-		builder->anchors = map_new();
-		return builder->anchors ? 0 : -ENOMEM;
+		builder->anchors = NULL; /* made for the first one: most documents have none */
+		return 0;
 	case YAML_SCALAR_EVENT:
 		return read_word(builder, event);
 	case YAML_ALIAS_EVENT:
