@@ -158,5 +158,5 @@ def dhcp(operation, client_mac, message_type, offered="0.0.0.0", server="0.0.0.0
 def stp(source_mac):
     """A configuration BPDU that claims to be the root bridge (IEEE 802.1D), in 802.3 framing."""
     bpdu = b"\x42\x42\x03" + struct.pack("!HBBB", 0, 0, 0, 0) + b"\0\0" + mac(source_mac) + b"\0\0\0\0"
-    bpdu += b"\0\0" + mac(source_mac) + b"\x80\x01" + struct.pack("!HHHH", 0, 20 << 8, 2 << 8, 15 << 8)
+    bpdu += b"\0\0" + mac(source_mac) + b"\x80\x01" + struct.pack("!HHHH", 0, 6 << 8, 1 << 8, 2 << 8)  # quick
     return (mac(STP_GROUP) + mac(source_mac) + struct.pack("!H", len(bpdu)) + bpdu).ljust(60, b"\0")

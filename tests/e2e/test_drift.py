@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Others take our rules, programs and settings away: it is repaired at once, told of, and nothing leaks meanwhile."""
+
+import signal
+import sys
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0])
+from lib import tap
+from lib.host import run, wait_until
+from lib.shop import Traffic, holds, scene
+
+REPAIR = 3.0  # seconds; it takes milliseconds, on a machine with nothing else to do
+
+
+def start(host):
+    scene(host)
+    host.start()
+    host.wait_open()
+    holds(host, "at first")
+
+
+def tables():
+    return sorted(line for line in run("nft", "list", "tables").splitlines() if "bulkhead" in line)
+
+
+def repairs(host):
+    return host.ask("status")["repairs"]["count"]
+
+
+def test_flush_ruleset(host):
+    """Others' `nft flush ruleset`, where the kernel lets us own our tables, leaves them alone"""
+    start(host)
+    if not host.ask("status")["gate"]["nft"]["owned"]:
+        raise tap.Skip("the kernel has no owned tables")
+    run("nft", "add table inet theirs")
+    traffic = Traffic(host)
+    before = tables()
+    for _ in range(20):
+        run("nft", "flush", "ruleset")
+    tap.expect("theirs" not in run("nft", "list", "ruleset"), "the flush did flush")
+    tap.equal(tables(), before, "our tables")
+    for family in ("inet", "bridge", "arp"):
+        run("nft", "delete", "table", family, "bulkhead", check=False)
+    tap.equal(len(tables()), 3, "tables after an attempt to delete them")
+    traffic.finish("after flushes")
+    holds(host, "after flushes")
+
+
+def test_flush_killed(host):
+    """Others' flush after kill -9: what the programs at the ports police stays policed, and a new daemon repairs"""
+    start(host)
+    traffic = Traffic(host)
+    before = tables()
+    host.kill(signal.SIGKILL)
+    run("nft", "flush", "ruleset")
+    tap.equal(tables(), [], "without an owner, tables can be flushed")
+    web, mallory = host.containers["web"], host.containers["mallory"]
+    for target in ("10.77.0.3", "fd77::3"):
+        tap.expect(web.reach("tcp", target, 5432, 3), f"allowed, to {target}")
+        tap.expect(not web.reach("tcp", target, 5433, 0.3), f"denied, to {target}")
+        tap.expect(not mallory.reach("udp", target, 5432, 0.3), f"another zone, to {target}")
+    if "--no-owner" in host.options:
+        # What answers has no stamp without the door, so that even what is allowed does not come back.
+        for target in ("10.77.0.1", "fd77::1"):
+            tap.expect(not web.reach("tcp", target, 5433, 0.3), f"the host at {target}, another port")
+            tap.expect(not mallory.reach("tcp", target, 5432, 0.3), f"the host at {target}, from another zone")
+    host.start()
+    host.wait_open()
+    tap.equal(tables(), before, "tables of the new daemon")
+    no_leak(traffic)
+    holds(host, "with a new daemon")
+
+
+def test_flush_unowned(host):
+    """Where tables can't be owned: a flush, a deleted table, a flushed chain and a foreign rule are repaired, and what
+    is denied never arrives"""
+    start(host)
+    traffic = Traffic(host)
+    for what, command in (
+        ("a flushed ruleset", ("flush", "ruleset")),
+        ("a deleted inet table", ("delete", "table", "inet", "bulkhead")),
+        ("a deleted bridge table", ("delete", "table", "bridge", "bulkhead")),
+        ("a flushed table", ("flush", "table", "inet", "bulkhead")),
+        ("a flushed set", ("flush", "set", "bridge", "bulkhead", "open")),
+    ):
+        before, count = run("nft", "-s", "list", "ruleset"), repairs(host)
+        run("nft", *command)
+        wait_until(lambda: repairs(host) > count, REPAIR, f"{what} is noticed")
+        wait_until(lambda: same(run("nft", "-s", "list", "ruleset"), before), REPAIR, f"{what} is repaired")
+        holds(host, f"after {what}")
+    status = host.ask("status")
+    tap.expect("nft" in status["repairs"].get("who", "nft"), f"who did it: {status['repairs']}")
+    tap.expect("nft" in host.log(), "the log says who did it")
+    no_leak(traffic)
+
+
+def no_leak(traffic):
+    """What was open may have been held up for the moment of the repair, but nothing denied came through."""
+    traffic.mallory.spam_stop(traffic.spam)
+    tap.equal(sum(traffic.mark in frame for frame in traffic.db.sniff_stop(traffic.sniff)), 0, "denied frames that arrived")
+    traffic.lively("after all")
+
+
+def same(ruleset, other):
+    def plain(text):
+        return sorted(line.strip() for line in text.splitlines())
+
+    return plain(ruleset) == plain(other)
+
+
+def damaged(host, damages):
+    """Each damage is (what, commands)."""
+    start(host)
+    traffic = Traffic(host)
+    for what, *commands in damages:
+        count = repairs(host)
+        for command in commands:
+            run(*command)
+        wait_until(lambda: repairs(host) > count, REPAIR, f"{what} is noticed")
+        wait_until(lambda: host.ask("status")["health"] == "ok", REPAIR, f"{what} is repaired")
+        host.wait_open()
+        holds(host, f"after {what}")
+    no_leak(traffic)
+
+
+def test_removed_clsact(host):
+    """Filters, their qdisc, and foreign filters put in front, where clsact is used: repaired"""
+    host.options = ("--no-tcx",)
+    port = ("dev", "vmallory0")
+    damaged(
+        host,
+        [
+            ("a removed ingress filter", ("tc", "filter", "del", *port, "ingress")),
+            ("a removed egress filter", ("tc", "filter", "del", "dev", "vdb0", "egress")),
+            ("a removed qdisc", ("tc", "qdisc", "del", *port, "clsact")),
+        ],
+    )
+
+
+def test_clsact_removed_tcx(host):
+    """Where tcx is used, removing clsact does nothing to us"""
+    start(host)
+    if host.ask("status")["gate"]["tc"].get("attach") == "clsact":
+        raise tap.Skip("the kernel has no tcx")
+    traffic = Traffic(host)
+    for interface in ("vweb0", "vdb0", "vmallory0"):
+        run("tc", "qdisc", "add", "dev", interface, "clsact")
+        for direction in ("ingress", "egress"):
+            run("tc", "filter", "add", "dev", interface, direction, "bpf", "da", "bytecode", "1,6 0 0 0,")  # TC_ACT_OK
+    holds(host, "with foreign filters that let all pass")
+    for interface in ("vweb0", "vdb0", "vmallory0"):
+        run("tc", "qdisc", "del", "dev", interface, "clsact")
+    no_leak(traffic)
+    holds(host, "after clsact came and went")
+
+
+def test_removed_pins(host):
+    """Pins that somebody removed are put back; nothing leaks while they are gone"""
+    start(host)
+    traffic = Traffic(host)
+    pins = f"{host.pins_mount}/bulkhead"
+    before = run("ls", "-R", pins)
+    run("rm", "-rf", pins)
+    holds(host, "without pins")
+    host.reload()
+    wait_until(lambda: run("ls", "-R", pins, check=False) == before, 65, "the pins are back")
+    traffic.finish("after all")
+    host.kill(signal.SIGKILL)
+    holds(host, "without the daemon")
+    host.start()
+    host.wait_open()
+    holds(host, "with a new daemon")
+
+
+if __name__ == "__main__":
+    tap.main(
+        [
+            test_flush_ruleset,
+            test_flush_killed,
+            tap.with_options(test_flush_killed, "--no-owner"),
+            tap.with_options(test_flush_unowned, "--no-owner"),
+            test_removed_clsact,
+            test_clsact_removed_tcx,
+            test_removed_pins,
+        ]
+    )
