@@ -224,6 +224,8 @@ static void test_pairs_of_two_families_do_not_count(void **state)
 		{"web-2", "db", "ping", "allow rule echo"}, /* ICMPv6 is none between IPv4 ends */
 		{"web-2", "db", "icmpv6/echo-request", "unpoliced"},
 		{"six", "six", "icmp", "unpoliced"},
+		{"web-1", "six", "icmp/echo-request", "unpoliced"},
+		{"web-1", "six", "ping", "deny default"},
 		{"web-1", "db", "icmp/8", "allow rule echo"},
 	};
 
