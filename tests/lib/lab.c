@@ -65,6 +65,18 @@ bool lab_open(struct lab *lab, const char **why)
 	return true;
 }
 
+bool lab_allowed(void)
+{
+	pid_t pid = fork();
+	const char *why;
+	struct lab lab;
+	int status = 0;
+
+	if (pid == 0)
+		_exit(lab_open(&lab, &why) ? 0 : 1);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 void lab_close(struct lab *lab)
 {
 	for (size_t i = 0; i < lab->box_count; i++)
@@ -211,7 +223,7 @@ static void world_make(const struct lab *lab, struct world *world)
 	assert_int_equal(prefix_parse("10.9.0.0/24", subnet, NULL), 0);
 	subnet = array_append(&bridge->subnets);
 	assert_int_equal(prefix_parse("fd09::/64", subnet, NULL), 0);
-	assert_int_equal(addr_parse("10.9.0.1", host), 0);
+	assert_int_equal(addr_parse(LAB_HOST, host), 0);
 	for (size_t i = 0; i < lab->box_count; i++) {
 		const struct lab_box *box = &lab->boxes[i];
 		struct container *container;
@@ -298,8 +310,12 @@ static socklen_t socket_address(const struct lab_box *box, int family, uint16_t 
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 
-	memcpy(&v4.sin_addr, box->addresses[0].bytes, sizeof(v4.sin_addr));
-	memcpy(&v6.sin6_addr, box->addresses[1].bytes, sizeof(v6.sin6_addr));
+	if (box) {
+		memcpy(&v4.sin_addr, box->addresses[0].bytes, sizeof(v4.sin_addr));
+		memcpy(&v6.sin6_addr, box->addresses[1].bytes, sizeof(v6.sin6_addr));
+	} else {
+		v4.sin_addr.s_addr = inet_addr(LAB_HOST);
+	}
 	memset(ret_address, 0, sizeof(*ret_address));
 	if (family == ADDR_V4)
 		memcpy(ret_address, &v4, sizeof(v4));

@@ -9,6 +9,7 @@
 #include "table/registry.h"
 
 #define LAB_BOXES_MAX 8
+#define LAB_HOST      "10.9.0.1"
 #define LAB_PIN_DIR   "/sys/fs/bpf/bulkhead"
 
 struct lab_box {
@@ -40,6 +41,7 @@ struct lab {
  * allowed here (not root), and `why` says what failed. */
 bool lab_open(struct lab *lab, const char **why);
 void lab_close(struct lab *lab);
+bool lab_allowed(void); /* tries all that lab_open() needs, in a process of its own */
 
 /* A container on the bridge with 10.9.0.N/24 and fd09::N/64; neighbours are known to each other without ARP. */
 struct lab_box *lab_box_add(struct lab *lab, const char *name);
@@ -52,7 +54,7 @@ void lab_desire(struct lab *lab, const char *policy);
 /* A command, by the shell, in the host's or in a box's namespace; fails the test when it fails. */
 void lab_run(struct lab *lab, struct lab_box *box, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Sockets: family is ADDR_V4 or ADDR_V6. */
+/* Sockets: family is ADDR_V4 or ADDR_V6. A box that is NULL is the host, which has IPv4 only. */
 int lab_listen(struct lab *lab, struct lab_box *box, int family, uint16_t port);
 /* A connected socket, or -errno after `ms` (-ETIMEDOUT when nothing answers). */
 int lab_connect(struct lab *lab, struct lab_box *from, struct lab_box *to, int family, uint16_t port, int ms);
