@@ -247,8 +247,8 @@ int policy_load(const char *const *paths, size_t path_count, int64_t now, struct
 	int r = loader_start(&loader, diagnostics, now);
 
 	*ret_policy = NULL;
-	for (size_t i = 0; i < path_count && r == 0; i++)
-		r = load_path(&loader, paths[i], error);
+	if (r == 0)
+		r = load_paths(&loader, paths, path_count, error);
 	return loader_finish(&loader, r, errors, ret_policy, error);
 }
 

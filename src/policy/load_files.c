@@ -145,7 +145,7 @@ static int load_directory(struct loader *loader, const char *directory, struct e
 	return r;
 }
 
-int load_path(struct loader *loader, const char *path, struct error *error)
+static int path_mode(const char *path, mode_t *ret_mode, struct error *error)
 {
 	struct stat status;
 	int r;
@@ -154,9 +154,24 @@ int load_path(struct loader *loader, const char *path, struct error *error)
 		r = -errno;
 		return error_set(error, r, "'%s': %s", SHOWN(path), strerror(-r));
 	}
-	if (S_ISDIR(status.st_mode))
-		return load_directory(loader, path, error);
-	if (!S_ISREG(status.st_mode))
+	if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
 		return error_set(error, -ENOTSUP, "'%s' is neither a regular file nor a directory", SHOWN(path));
-	return load_file(loader, path);
+	*ret_mode = status.st_mode;
+	return 0;
+}
+
+int load_paths(struct loader *loader, const char *const *paths, size_t count, struct error *error)
+{
+	mode_t mode;
+	int r = 0;
+
+	/* A path that is not there is said before anything is found in the others. */
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = path_mode(paths[i], &mode, error);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		r = path_mode(paths[i], &mode, error);
+		if (r == 0)
+			r = S_ISDIR(mode) ? load_directory(loader, paths[i], error) : load_file(loader, paths[i]);
+	}
+	return r;
 }

@@ -84,7 +84,7 @@ static void load_group(struct reading *reading, const struct node *key)
 	static const char *const names[] = {"members"};
 	struct loader *loader = reading->loader;
 	struct end end = {.kind = END_GROUP, .index = (uint32_t)loader->policy->groups.count, .place = key->place};
-	const struct node *members;
+	const struct node *members = NULL;
 	struct group *group;
 	char where[2 * POLICY_NAME_MAX + sizeof("group '/'")];
 
@@ -94,7 +94,8 @@ static void load_group(struct reading *reading, const struct node *key)
 	if (!group || !name_enter(loader, group->fullname, "group", &end))
 		return;
 	snprintf(where, sizeof(where), "group '%s'", group->fullname);
-	if (!node_fields(key->next, where, names, 1, &members, NULL, loader->diagnostics) && !members)
+	if (!node_is_empty(key->next) &&
+	    !node_fields(key->next, where, names, 1, &members, NULL, loader->diagnostics) && !members)
 		return;
 	if (members)
 		load_members(loader, members, where, &group->members);
@@ -275,12 +276,12 @@ static bool add_zone(struct loader *loader, const struct node *key, uint32_t *re
 	struct end end = {.kind = END_ZONE, .index = (uint32_t)loader->policy->zones.count, .place = key->place};
 	struct zone *zone;
 
-	if (!name_check(loader, key, "zone") || !name_enter(loader, key->text, "zone", &end))
-		return false;
 	if (loader->policy->zones.count >= POLICY_ZONES_MAX) {
 		loader_error(loader, &key->place, "the policy has more than %u zones", POLICY_ZONES_MAX);
 		return false;
 	}
+	if (!name_check(loader, key, "zone") || !name_enter(loader, key->text, "zone", &end))
+		return false;
 	zone = array_append(&loader->policy->zones);
 	if (!zone) {
 		loader_no_memory(loader);
@@ -301,9 +302,8 @@ static void load_zone(struct loader *loader, const struct node *key)
 	if (!add_zone(loader, key, &reading.zone))
 		return;
 	snprintf(where, sizeof(where), "zone '%s'", key->text);
-	node_fields(key->next, where, key_names, KEY_MAX, reading.values, reading.keys, loader->diagnostics);
-	if (key->next->kind != NODE_MAPPING)
-		return;
+	if (!node_is_empty(key->next)) /* all of it commented out: a zone that nothing selects */
+		node_fields(key->next, where, key_names, KEY_MAX, reading.values, reading.keys, loader->diagnostics);
 	load_zone_members(&reading);
 	load_fields(&reading);
 }

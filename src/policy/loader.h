@@ -90,7 +90,7 @@ void loader_note(struct loader *loader, const struct place *place, const char *f
 void loader_unsupported(struct loader *loader, const struct node *key);
 
 /* load_files.c: reads YAML files into sources and documents. 0, or -errno with `error` when nothing could be read. */
-int load_path(struct loader *loader, const char *path, struct error *error);
+int load_paths(struct loader *loader, const char *const *paths, size_t count, struct error *error);
 int load_document(struct loader *loader, uint32_t file);
 /* A source's index in ret_file; takes over `text` (may be NULL), also on failure. 0 or -ENOMEM. */
 int load_source(struct loader *loader, const char *path, char *text, size_t size, uint32_t *ret_file);
