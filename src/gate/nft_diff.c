@@ -97,7 +97,7 @@ static void set_delete(const struct diff *diff, const struct nft_set *set)
 static uint32_t set_flags(const struct nft_set *set)
 {
 	return (set->kind == NFT_SET_PLAIN ? 0 : NFT_SET_MAP) | (set->interval ? NFT_SET_INTERVAL : 0) |
-	       (set->fields[0] ? NFT_SET_CONCAT : 0);
+	       (set->fields[0] ? NFT_SET_CONCAT : 0) | (set->samples ? NFT_SET_EVAL | NFT_SET_TIMEOUT : 0);
 }
 
 static void set_describe_fields(struct nlmsghdr *nlh, const struct nft_set *set)
@@ -145,6 +145,13 @@ static void set_write(const struct diff *diff, const struct nft_set *set)
 	}
 	if (set->fields[0])
 		set_describe_fields(nlh, set);
+	if (set->samples) {
+		struct nlattr *description = mnl_attr_nest_start(nlh, NFTA_SET_DESC);
+
+		mnl_attr_put_u32(nlh, NFTA_SET_DESC_SIZE, htonl(NFT_SAMPLES_MAX));
+		mnl_attr_nest_end(nlh, description);
+		mnl_attr_put_u64(nlh, NFTA_SET_TIMEOUT, htobe64(NFT_SAMPLES_TIMEOUT_MS));
+	}
 	comment_put(nlh, NFTA_SET_USERDATA, NFTNL_UDATA_SET_COMMENT, set->comment, userdata, size);
 	message_done(diff, nlh);
 }

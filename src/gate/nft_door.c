@@ -80,7 +80,7 @@ void nft_refuse_render(struct nft_ruleset *ruleset, const struct nft_settings *s
 		snprintf(prefix, sizeof(prefix), "bulkhead deny r=%u d=%u%s", refusal->reason, refusal->decision,
 			 refusal->to_port ? " out" : "");
 		nft_rule_begin(&writer, ruleset, table, chain);
-		nft_rule_limit(&writer, BH_EVENT_PER_SECOND, BH_EVENT_BURST);
+		nft_rule_sample(&writer, refusal->sample);
 		nft_rule_log(&writer, prefix, settings->log_group, NFT_LOG_SNAPLEN);
 		nft_rule_end(&writer, NULL, refusal->origin);
 	}
@@ -92,7 +92,12 @@ void nft_refuse_render(struct nft_ruleset *ruleset, const struct nft_settings *s
 
 static void refuse(struct render *render, int chain, enum bh_reason reason, bool to_port, const char *counter)
 {
-	struct nft_refusal refusal = {.reason = (uint8_t)reason, .to_port = to_port, .counter = counter};
+	struct nft_refusal refusal = {.reason = (uint8_t)reason,
+				      .to_port = to_port,
+				      .sample = to_port			     ? NFT_SAMPLE_OUTPUT
+						: reason == BH_DROP_NO_STAMP ? NFT_SAMPLE_SENDER
+									     : NFT_SAMPLE_INPUT,
+				      .counter = counter};
 
 	nft_refuse_render(render->ruleset, render->settings, render->table, chain, &refusal);
 }
@@ -151,6 +156,19 @@ static void interfaces_add(struct render *render, const char *name, const char *
 	}
 }
 
+static void samples_add(struct render *render, const char *name, uint32_t key_type, uint8_t key_size)
+{
+	struct nft_set description = {.name = (char *)name,
+				      .key_type = key_type,
+				      .key_size = key_size,
+				      .host_order = key_type == NFT_TYPE_IFINDEX,
+				      .samples = true,
+				      .comment = "whose dropped packets were reported just now"};
+
+	if (render->settings->features.log)
+		nft_set_add(render->ruleset, render->table, &description);
+}
+
 static void sets_add(struct render *render)
 {
 	const struct nft_door *door = render->door;
@@ -159,6 +177,7 @@ static void sets_add(struct render *render)
 	interfaces_add(render, NFT_SET_IGNORED, "veths that are no containers': not policed, their packets are remote",
 		       &door->ignored);
 	interfaces_add(render, NFT_SET_PATCH, "veths with both ends in this host", &door->patch);
+	samples_add(render, NFT_SET_REPORTED, NFT_TYPE_IFINDEX, sizeof(uint32_t));
 }
 
 static void before_add(struct render *render)
@@ -466,6 +485,7 @@ static void inet_table(struct render *render)
 {
 	render->table = NFT_TABLE_INET;
 	sets_add(render);
+	samples_add(render, NFT_SET_REPORTED_SENDERS, NFT_TYPE_ETHERADDR, 6);
 	counter(render, COUNTER_CLOSED_IN, "from ports that are not open");
 	counter(render, COUNTER_CLOSED_OUT, "to ports that are not open");
 	counter(render, COUNTER_SUBNET, "from a zone's subnet, but not by its interfaces");

@@ -78,7 +78,6 @@ int nft_features_probe(struct nft_link *link, struct nft_features *ret_features,
 	nft_rule_reply(&writer);
 	nft_rule_end(&writer, NULL, NULL);
 	nft_rule_begin(&writer, &ruleset, NFT_TABLE_INET, chain);
-	nft_rule_limit(&writer, 1, 1);
 	nft_rule_log(&writer, "probe", 1, 1);
 	nft_rule_end(&writer, NULL, NULL);
 	rc = ruleset.failed ? error_set(error, -ENOMEM, "memory is short") : probe(link, 0, NULL, error);
@@ -390,10 +389,13 @@ static int set_answer(void *arg, const struct nlmsghdr *answer)
 	const struct nlattr *name = attr_of(answer, NFTA_SET_NAME);
 	struct taking *taking = arg;
 	struct digest *digest;
+	const struct nlattr *flags = attr_of(answer, NFTA_SET_FLAGS);
 	char **slot;
 
 	if (!is_ours(answer) || !name)
 		return 0;
+	if (flags && ntohl(mnl_attr_get_u32(flags)) & NFT_SET_EVAL)
+		return 0; /* packets fill it */
 	digest = digest_of(taking, "set", mnl_attr_get_str(name));
 	slot = array_append(&taking->sets);
 	if (!digest || !slot)

@@ -18,6 +18,10 @@ extern const uint8_t nft_table_family[NFT_TABLE_COUNT];
 
 #define NFT_KEY_MAX 16u
 
+/* Whom reports are sampled by: no more than there can be ports, and not longer than a bucket takes to fill. */
+#define NFT_SAMPLES_MAX	       4096u
+#define NFT_SAMPLES_TIMEOUT_MS 10000u
+
 /* A rule, ready to be sent: the attributes of NFT_MSG_NEWRULE. */
 struct nft_rule {
 	uint8_t *attrs;
@@ -48,6 +52,7 @@ struct nft_set {
 	uint8_t key_size;
 	bool interval;
 	bool host_order;   /* keys are numbers in host order */
+	bool samples;	   /* filled by packets: bounded, and forgetful */
 	uint8_t fields[2]; /* of a concatenation, in bytes; fields[0] == 0: none */
 	const char *comment;
 	struct {

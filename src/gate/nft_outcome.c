@@ -126,7 +126,7 @@ static void log_render(struct nft_host *host, int chain, const struct stage *sta
 	rule_until(host, &writer, chain, stage->until);
 	if (first_only && host->settings->features.conntrack)
 		nft_rule_state(&writer, NFT_STATE_NEW | NFT_STATE_UNTRACKED | NFT_STATE_INVALID);
-	nft_rule_limit(&writer, BH_EVENT_PER_SECOND, BH_EVENT_BURST);
+	nft_rule_sample(&writer, NFT_SAMPLE_SENDER);
 	nft_rule_log(&writer, prefix, host->settings->log_group, NFT_LOG_SNAPLEN);
 	nft_rule_end(&writer, NULL, origin);
 }

@@ -13,7 +13,7 @@
 struct nft_features {
 	bool owner; /* tables that belong to us and outlive us */
 	bool conntrack;
-	bool log; /* NFLOG, with a limit */
+	bool log; /* NFLOG */
 };
 
 struct nft_settings {
@@ -57,6 +57,7 @@ struct nft_refusal {
 	uint8_t reason; /* enum bh_reason */
 	uint32_t decision;
 	bool to_port;
+	enum nft_sample sample;
 	const char *counter;
 	const char *comment; /* or NULL */
 	const char *origin;  /* or NULL */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "gate/nft_rule.h"
 
+#include "tc-bpf/abi.h"
+
 #include <endian.h>
 #include <libnftnl/udata.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -337,17 +340,43 @@ void nft_rule_state(struct nft_rule_writer *writer, uint32_t states)
 	compare(writer, NFT_CMP_NEQ, &zero, sizeof(zero));
 }
 
-void nft_rule_limit(struct nft_rule_writer *writer, uint64_t per_second, uint32_t burst)
+static struct nftnl_expr *limit_make(void)
 {
-	struct nftnl_expr *expr = expr_add(writer, "limit");
+	struct nftnl_expr *expr = nftnl_expr_alloc("limit");
 
 	if (!expr)
-		return;
-	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, per_second);
+		return NULL;
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, BH_EVENT_PER_SECOND);
 	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, 1);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, burst);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, BH_EVENT_BURST);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, 0);
+	return expr;
+}
+
+void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample)
+{
+	const char *set = sample == NFT_SAMPLE_SENDER ? NFT_SET_REPORTED_SENDERS : NFT_SET_REPORTED;
+	uint16_t ether = ARPHRD_ETHER;
+	struct nftnl_expr *expr, *limit;
+
+	if (sample == NFT_SAMPLE_SENDER) {
+		meta_load(writer, NFT_META_IIFTYPE);
+		compare(writer, NFT_CMP_EQ, &ether, sizeof(ether));
+		payload_load(writer, NFT_PAYLOAD_LL_HEADER, ETH_ALEN, ETH_ALEN, REG_FIRST);
+	} else {
+		meta_load(writer, sample == NFT_SAMPLE_OUTPUT ? NFT_META_OIF : NFT_META_IIF);
+	}
+	expr = expr_add(writer, "dynset");
+	limit = expr ? limit_make() : NULL;
+	if (!limit) {
+		writer->failed = true;
+		return;
+	}
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, REG_FIRST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	expr_text(writer, expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
+	nftnl_expr_add_expr(expr, NFTNL_EXPR_DYNSET_EXPR, limit);
 }
 
 /* ---- Statements ---- */

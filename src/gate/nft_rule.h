@@ -14,6 +14,7 @@
 #define NFT_TYPE_INET_PROTOCOL 12u
 #define NFT_TYPE_INET_SERVICE  13u
 #define NFT_TYPE_ICMP	       14u
+#define NFT_TYPE_ETHERADDR     9u
 #define NFT_TYPE_IPADDR	       7u
 #define NFT_TYPE_IP6ADDR       8u
 #define NFT_TYPE_MARK	       19u
@@ -63,7 +64,11 @@ void nft_rule_state(struct nft_rule_writer *writer, uint32_t states);	       /* 
 #define NFT_STATE_RELATED   4u
 #define NFT_STATE_NEW	    8u
 #define NFT_STATE_UNTRACKED 64u
-void nft_rule_limit(struct nft_rule_writer *writer, uint64_t per_second, uint32_t burst); /* … not too often */
+/* … not too often for this interface, or for this sender's MAC address: one who floods hides nobody else. */
+enum nft_sample { NFT_SAMPLE_INPUT, NFT_SAMPLE_OUTPUT, NFT_SAMPLE_SENDER };
+#define NFT_SET_REPORTED	 "reported"	    /* by interface */
+#define NFT_SET_REPORTED_SENDERS "reported_senders" /* by MAC address */
+void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample);
 
 /* Statements. */
 void nft_rule_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t value); /* overwrites the masked bits */

@@ -170,7 +170,7 @@ void nft_via_render(struct nft_ruleset *ruleset, const struct nft_settings *sett
 				char prefix[NFT_LOG_PREFIX_MAX];
 
 				snprintf(prefix, sizeof(prefix), "bulkhead deny r=%u d=0", BH_DROP_SPOOFED_REMOTE);
-				nft_rule_limit(&writer, BH_EVENT_PER_SECOND, BH_EVENT_BURST);
+				nft_rule_sample(&writer, NFT_SAMPLE_INPUT);
 				nft_rule_log(&writer, prefix, settings->log_group, NFT_LOG_SNAPLEN);
 			} else {
 				nft_rule_counter(&writer, counter);
