@@ -24,6 +24,25 @@ static void missing(struct entry *entry, const char *format, ...)
 	va_end(list);
 }
 
+/* A container can move its end into a namespace of its own and back, again and again, and each time its port closes and
+ * opens: work for every gate. After LOSSES_MAX times in LOSSES_MS it stays closed for LOSSES_MS. */
+#define LOSSES_MAX 8
+#define LOSSES_MS  10000
+
+static void entry_lost(struct entry *entry)
+{
+	int64_t now_ms = monotonic_ms();
+
+	if (now_ms - entry->lost_ms > LOSSES_MS) {
+		entry->lost_ms = now_ms;
+		entry->losses = 0;
+	}
+	if (++entry->losses >= LOSSES_MAX) {
+		entry->rest_until_ms = now_ms + LOSSES_MS;
+		missing(entry, "its other end comes and goes too often: closed for a while");
+	}
+}
+
 void entry_forget(struct entry *entry)
 {
 	entry->adopted = false;
@@ -75,6 +94,8 @@ static int entry_resolve(struct port_watch *watch, struct entry *entry)
 		r = namespace_find(watch->dirs, watch->netlink_fd, &watch->pins, entry->link.nsid, &namespace, &fd);
 	if (r < 0) {
 		missing(entry, r == -ENOENT ? "no runtime that is known has its namespace" : "%s", strerror(-r));
+		if (entry->state == PORT_IDENTIFIED)
+			entry_lost(entry);
 		return r;
 	}
 	r = peer_read(fd, entry->link.below, entry->link.ifindex, &peer, &error);

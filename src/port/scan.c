@@ -178,6 +178,8 @@ static bool entry_is_due(const struct port_watch *watch, const struct entry *ent
 	const struct events *events = watch->events;
 	bool open = entry->state == PORT_IDENTIFIED;
 
+	if (now_ms < entry->rest_until_ms)
+		return false;
 	if (entry->look || all || events_overrun(events))
 		return true;
 	if (!entry->link.elsewhere || entry->state == PORT_IGNORED)
@@ -204,6 +206,8 @@ static void entries_look(struct port_watch *watch, int64_t now_ms)
 		entry->look = false;
 		entry_look(watch, entry);
 		entry->next_ms = now_ms + look_delays_ms[entry->looks];
+		if (entry->next_ms < entry->rest_until_ms)
+			entry->next_ms = entry->rest_until_ms;
 		if (entry->looks + 1 < LOOK_DELAYS)
 			entry->looks++;
 	}

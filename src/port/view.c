@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The view: what the watcher shows of all it knows, made anew by each scan. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "watch.h"
 
 /* What can't be policed is listed up to this many; a list that nobody reads to its end helps nobody. */
@@ -184,6 +186,43 @@ int unpoliced_add(struct port_watch *watch, const char *name, const char *runtim
 	return slot->name && slot->why && (!runtime || slot->runtime) ? 0 : -ENOMEM;
 }
 
+static const struct host_bridge *managed_bridge(const struct port_view *view, uint32_t ifindex)
+{
+	for (size_t i = 0; i < view->bridges.count; i++) {
+		if (view->bridges.items[i].ifindex == ifindex)
+			return view->bridges.items[i].managed ? &view->bridges.items[i] : NULL;
+	}
+	return NULL;
+}
+
+static bool is_policed(const struct port_watch *watch, uint32_t ifindex)
+{
+	for (size_t i = 0; i < watch->entries.count; i++) {
+		if (watch->entries.items[i]->link.ifindex == ifindex)
+			return watch->entries.items[i]->state != PORT_IGNORED;
+	}
+	return false;
+}
+
+/* What else is on a bridge with ports: an uplink, a tap, a veth that is left out. */
+static int neighbours_build(struct port_watch *watch, const struct port_view *view)
+{
+	char why[REASON_MAX], name[sizeof(((struct link *)0)->name) * 4];
+
+	for (size_t i = 0; i < watch->links.count; i++) {
+		const struct link *link = &watch->links.items[i];
+		const struct host_bridge *bridge = link->master ? managed_bridge(view, link->master) : NULL;
+
+		if (!bridge || is_policed(watch, link->ifindex))
+			continue;
+		snprintf(why, sizeof(why), "it is on the bridge '%.60s' beside policed ports",
+			 text_escape(name, sizeof(name), bridge->name));
+		if (unpoliced_add(watch, text_escape(name, sizeof(name), link->name), NULL, why) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int host_addresses_build(const struct port_watch *watch, struct port_view *view)
 {
 	if (array_reserve(&view->host_addresses, watch->addrs.count) < 0)
@@ -203,6 +242,8 @@ int view_build(struct port_watch *watch, struct port_view *ret_view)
 	if (r == 0)
 		r = host_addresses_build(watch, &view);
 	watch->building = &view;
+	if (r == 0)
+		r = neighbours_build(watch, &view);
 	for (size_t i = 0; r == 0 && i < RUNTIME_COUNT; i++)
 		r = runtimes[i]->list ? runtimes[i]->list(watch->states[i], watch) : 0;
 	watch->building = NULL;

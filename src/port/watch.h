@@ -58,7 +58,9 @@ struct entry {
 	bool verified;		   /* `namespace` was seen to hold the other end since the link last changed */
 	int64_t first_ms, next_ms; /* monotonic: first seen; when to look again while it is not identified */
 	unsigned int looks;
-	struct namespace namespace; /* cookie 0: not known */
+	unsigned int losses;		/* how often it was lost while it was adopted, since `lost_ms` */
+	int64_t lost_ms, rest_until_ms; /* not looked at before, for being lost too often */
+	struct namespace namespace;	/* cookie 0: not known */
 	struct peer peer;
 	const struct runtime *runtime; /* whose evidence this is; NULL: none yet */
 	struct evidence evidence;

@@ -399,6 +399,50 @@ static void test_other_end_moves(void **state)
 	assert_false(port_has(port_named("v-a1"), "10.9.0.11"));
 }
 
+/* A container that moves its end away and back all the time is closed for a while, and costs no more looks. */
+static void test_comes_and_goes(void **state)
+{
+	int64_t stop = now_ms() + WAIT_MS;
+	bool rests = false;
+
+	(void)state;
+	box("a1", "br0", "10.9.0.11/24");
+	/* Its own namespace, that nobody has a name for. */
+	run("ip netns add hidden && ip netns exec hidden sleep 30 & sleep 0.3; "
+	    "ip netns pids hidden > " META "/pid; umount /run/netns/hidden; rm -f /run/netns/hidden");
+	watch_start();
+	wait_state("v-a1", PORT_IDENTIFIED);
+	while (!rests && now_ms() < stop) {
+		run("ip -n a1 link set eth0 netns $(cat " META "/pid)");
+		loop_for(60);
+		run("nsenter --net=/proc/$(cat " META "/pid)/ns/net ip link set eth0 netns a1 && "
+		    "ip -n a1 link set eth0 up 2>/dev/null; true");
+		loop_for(60);
+		rests = strstr(port_named("v-a1")->reason, "too often") != NULL;
+	}
+	assert_true(rests);
+	assert_int_equal(port_named("v-a1")->state, PORT_CLOSED);
+	run("kill $(cat " META "/pid)");
+}
+
+/* What else is on a managed bridge is said. */
+static void test_neighbours_are_listed(void **state)
+{
+	const struct port_view *view;
+
+	(void)state;
+	box("a1", "br0", "10.9.0.11/24");
+	run("ip link add mgmt0 type veth peer name mgmt1 && ip link set mgmt0 master br0 up && ip link set mgmt1 up");
+	run("ip tuntap add tap0 mode tap 2>/dev/null && ip link set tap0 master br0; true");
+	watch_start();
+	wait_state("v-a1", PORT_IDENTIFIED);
+	view = port_watch_view(watch);
+	assert_true(view->unpoliced.count >= 1);
+	assert_string_equal(view->unpoliced.items[0].name, "mgmt0");
+	assert_null(view->unpoliced.items[0].runtime);
+	assert_string_equal(view->unpoliced.items[0].why, "it is on the bridge 'br0' beside policed ports");
+}
+
 static void test_flap_keeps(void **state)
 {
 	uint64_t key;
@@ -703,6 +747,8 @@ int main(void)
 		TEST(numbers_are_reused),
 		TEST(other_end_moves),
 		TEST(flap_keeps),
+		TEST(comes_and_goes),
+		TEST(neighbours_are_listed),
 		TEST(engines_names),
 		TEST(waiting),
 		TEST(labels),
