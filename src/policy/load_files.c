@@ -162,7 +162,7 @@ static int path_mode(const char *path, mode_t *ret_mode, struct error *error)
 
 int load_paths(struct loader *loader, const char *const *paths, size_t count, struct error *error)
 {
-	mode_t mode;
+	mode_t mode = 0;
 	int r = 0;
 
 	/* A path that is not there is said before anything is found in the others. */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHOWN_MAX	96 /* bytes of a word that an error shows */
+#include "policy/node.h"
+
 #define FEW_ATOMS	32 /* up to here their order is kept when doubles are taken out */
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -275,9 +276,24 @@ int service_word_parse(const char *word, struct service_atoms *atoms, struct err
 	return prefix_refuse(word, length, error);
 }
 
+static int unknown_service(const struct policy *policy, const char *word, struct error *error)
+{
+	size_t own = policy ? policy->services.count : 0;
+	const char **names = calloc(service_builtin_count + own, sizeof(*names));
+	char hint[NODE_HINT_MAX] = "";
+
+	if (names) {
+		memcpy(names, service_reserved_names, service_builtin_count * sizeof(*names));
+		for (size_t i = 0; i < own; i++)
+			names[service_builtin_count + i] = policy->services.items[i].name;
+		node_hint(hint, word, names, service_builtin_count + own);
+	}
+	free(names);
+	return error_set(error, -EINVAL, "unknown service '%s'%s", SHOWN(word), hint);
+}
+
 int service_parse(const struct policy *policy, const char *word, struct service_atoms *ret_atoms, struct error *error)
 {
-	char shown[SHOWN_MAX];
 	int r = service_word_parse(word, ret_atoms, error);
 
 	if (r == -ENOMEM)
@@ -294,7 +310,7 @@ int service_parse(const struct policy *policy, const char *word, struct service_
 				return error_set(error, -ENOMEM, "out of memory");
 		return 0;
 	}
-	return error_set(error, -EINVAL, "unknown service '%s'", text_escape(shown, sizeof(shown), word));
+	return unknown_service(policy, word, error);
 }
 
 /* ---- sets of atoms ---- */

@@ -103,7 +103,7 @@ static void test_what_is_no_service(void **state)
 		{"web", "unknown service 'web'"},
 		{"", "unknown service ''"},
 		{"TCP", "unknown service 'TCP'"},
-		{"icmpv6", "unknown service 'icmpv6'"},
+		{"icmpv6", "unknown service 'icmpv6' (did you mean 'icmp'?)"},
 		{"proto", "unknown service 'proto'"},
 		{"/80", "unknown protocol '' in '/80': tcp, udp, sctp, icmp, icmpv6 or proto"},
 		{"tcp/0", "bad port in 'tcp/0': ports are 1 to 65535, as PORT or LOW-HIGH"},
@@ -158,6 +158,9 @@ static void test_named_services_are_written_out(void **state)
 	assert_int_equal(service_parse(policy, "most", &atoms, &error), 0);
 	assert_string_equal(formatted(&atoms), "tcp/80 tcp/443 udp/443 tcp/8080-8090 all");
 	assert_int_equal(service_parse(policy, "least", &atoms, &error), -EINVAL);
+	assert_string_equal(error.text, "unknown service 'least'");
+	assert_int_equal(service_parse(policy, "bth", &atoms, &error), -EINVAL);
+	assert_string_equal(error.text, "unknown service 'bth' (did you mean 'both'?)");
 	array_free(&atoms);
 	policy_free(policy);
 }
