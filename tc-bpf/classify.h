@@ -92,6 +92,18 @@ static __always_inline __u32 packet_class_of(const struct packet *packet, const 
 	return class_of(&key, packet->slot);
 }
 
+/* Does the address have an entry of its own: a container's, the host's, a bridge's broadcast address? */
+static __noinline bool address_listed(const struct bh_port *port, __u32 family, const __u8 *addr)
+{
+	struct bh_addr_key key = {.domain = port->domain, .family = family};
+
+	address_copy(key.addr, addr);
+	if (bpf_map_lookup_elem(&addresses, &key))
+		return true;
+	key.domain = 0;
+	return bpf_map_lookup_elem(&addresses, &key);
+}
+
 /* The service class of a flow, from its key; the destination is the end that did not open it. */
 static __always_inline int service_of(const struct bh_flow_key *key, __u32 flow_direction, __u32 slot)
 {

@@ -125,8 +125,10 @@ static __always_inline __u32 remote_class(const struct packet *packet, const str
 		*ret_reason = BH_DROP_INTERNAL;
 		return BH_CLASS_NONE;
 	}
-	if (class == BH_CLASS_HOST || class == BH_CLASS_CONFLICTED || class == BH_CLASS_AMBIGUOUS ||
-	    class_is_identity(class) || class_flags(packet->slot, class) & BH_CLASS_LOCAL) {
+	/* In no zone are containers of this host, which have an entry, and unknown neighbours on a bridge. */
+	if (class == BH_CLASS_UNASSIGNED
+		    ? address_listed(port, packet->key.family, addr)
+		    : class < BH_CLASS_FIRST || class_flags(packet->slot, class) & BH_CLASS_LOCAL) {
 		*ret_reason = BH_DROP_SPOOFED_REMOTE;
 		return BH_CLASS_NONE;
 	}

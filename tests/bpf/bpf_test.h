@@ -43,7 +43,7 @@ struct port {
 	struct bh_port map;
 };
 
-struct world {
+struct bpf_world {
 	struct bulkhead_bpf *skeleton;
 	int ingress, egress;
 	int flows[8]; /* inner maps by port index */
@@ -52,7 +52,7 @@ struct world {
 	struct port a, b, r, u, c;	 /* C is conflicted, all on one bridge; c.map.domain is another's */
 	uint64_t reasons[BH_REASON_MAX]; /* packets counted, before the last run */
 };
-extern struct world world;
+extern struct bpf_world world;
 
 /* A frame in a few words. What is 0 gets what is usual: for a packet from a port its MAC and the gateway's, and so on.
  */
@@ -142,6 +142,12 @@ void config_flip(void); /* the other slot, the next generation */
 struct bh_config *config_get(void);
 void port_state_clear(void);
 void flows_size(const struct port *port, uint32_t entries); /* a new, empty flow map */
+
+/* The bare maps, for tests that make another world. */
+void map_put(int map, const void *key, const void *value);
+void map_clear(int map, size_t key_size);
+int inner_new(uint32_t type, uint32_t key, uint32_t value, uint32_t entries, uint32_t flags); /* a map's fd */
+int inner_put(int outer, uint32_t index, int inner);					      /* gives `inner` back */
 
 bool flow_get(const struct port *port, const struct bh_flow_key *key, struct bh_flow *flow);
 void flow_put(const struct port *port, const struct bh_flow_key *key, const struct bh_flow *flow);

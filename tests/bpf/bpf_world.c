@@ -17,11 +17,11 @@
 
 #define BRIDGE 7u
 
-struct world world;
+struct bpf_world world;
 
 #define MAP(name) bpf_map__fd(world.skeleton->maps.name)
 
-static void map_put(int map, const void *key, const void *value)
+void map_put(int map, const void *key, const void *value)
 {
 	int error = bpf_map_update_elem(map, key, value, BPF_ANY);
 
@@ -29,7 +29,7 @@ static void map_put(int map, const void *key, const void *value)
 		fail_msg("map update: %s", strerror(-error));
 }
 
-static int inner_new(enum bpf_map_type type, uint32_t key, uint32_t value, uint32_t entries, uint32_t flags)
+int inner_new(uint32_t type, uint32_t key, uint32_t value, uint32_t entries, uint32_t flags)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
 	int fd = bpf_map_create(type, NULL, key, value, entries, &opts);
@@ -38,7 +38,7 @@ static int inner_new(enum bpf_map_type type, uint32_t key, uint32_t value, uint3
 	return fd;
 }
 
-static int inner_put(int outer, uint32_t index, int inner)
+int inner_put(int outer, uint32_t index, int inner)
 {
 	map_put(outer, &index, &inner);
 	return inner;
@@ -332,7 +332,7 @@ static void addresses_fill(const struct port *port, const char *v4, const char *
 	address_set(BRIDGE, local, port->map.identity[0]);
 }
 
-static void map_clear(int map, size_t key_size)
+void map_clear(int map, size_t key_size)
 {
 	uint8_t key[64];
 

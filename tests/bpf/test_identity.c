@@ -173,6 +173,10 @@ static void test_spoofed_remote(void **state)
 	/* A zone's subnet is no port of this host; an unknown neighbour on the bridge neither. */
 	TO(a, BH_CLASS_REMOTE, BH_ALLOW_RULE, .from = "192.0.2.5", .to = "10.0.0.2", .protocol = TCP, .dport = 443,
 	   .flags = SYN);
+	address_set(7, "10.0.0.78", BH_CLASS_UNASSIGNED);
+	class_set(BH_CLASS_UNASSIGNED, BH_CLASS_LOCAL, 904);
+	TO(a, BH_CLASS_REMOTE, BH_DROP_SPOOFED_REMOTE, .from = "10.0.0.78", .to = "10.0.0.2", .protocol = TCP,
+	   .dport = 443, .flags = SYN);
 	TO(a, BH_CLASS_REMOTE, BH_DENY_DEFAULT, .from = "10.0.0.77", .to = "10.0.0.2", .protocol = TCP, .dport = 443,
 	   .flags = SYN);
 	/* Nor may `remote` packets join a flow with a local end. */
