@@ -73,8 +73,7 @@ def test_flush_killed(host):
 
 
 def test_flush_unowned(host):
-    """Where tables can't be owned: a flush, a deleted table, a flushed chain and a foreign rule are repaired, and what
-    is denied never arrives"""
+    """Where tables can't be owned: what others flush or delete is repaired, and nothing leaks"""
     start(host)
     traffic = Traffic(host)
     for what, command in (
