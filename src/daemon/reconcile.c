@@ -261,6 +261,17 @@ static json_t *load_report(const struct policy *policy, const struct diagnostics
 	return report;
 }
 
+/* The log is lines: what was printed for people has several. */
+static void log_text(const char *text)
+{
+	while (text && *text) {
+		size_t length = strcspn(text, "\n");
+
+		log_error("%.*s", (int)length, text);
+		text += length + (text[length] == '\n');
+	}
+}
+
 static void keep_policy_error(struct daemon *daemon, json_t *report)
 {
 	char date[32];
@@ -304,6 +315,18 @@ static void watch_after_error(struct daemon *daemon, const struct policy *policy
 		policy_files_set(daemon->files, (char *const *)options->policy_paths, options->policy_path_count);
 }
 
+static void log_loaded(const struct daemon *daemon)
+{
+	const struct policy *policy = daemon->policy;
+	const char *mode = policy->settings.mode == MODE_AUDIT ? ", audit mode" : "";
+
+	if (daemon->table)
+		log_info("policy generation %u in force: %zu rules, %zu zones%s", daemon->generation,
+			 policy->rules.count, policy->zones.count, mode);
+	else
+		log_info("policy loaded: %zu rules, %zu zones%s", policy->rules.count, policy->zones.count, mode);
+}
+
 int daemon_reload(struct daemon *daemon, json_t **ret_report)
 {
 	const struct daemon_options *options = daemon->options;
@@ -336,16 +359,14 @@ int daemon_reload(struct daemon *daemon, json_t **ret_report)
 	if (r < 0) {
 		log_error("%s", json_string_value(json_object_get(report, "message")));
 		if (diagnostics.errors)
-			log_error("%s", json_string_value(json_object_get(report, "text")));
+			log_text(json_string_value(json_object_get(report, "text")));
 		keep_policy_error(daemon, report);
 	} else {
 		json_decref(daemon->policy_error);
 		daemon->policy_error = NULL;
 		json_object_set_new(report, "generation", json_integer(daemon->generation));
 		json_object_set_new(report, "milliseconds", json_real((double)(ns_now() - begin) / 1e6));
-		log_info("policy generation %u in force: %zu rules, %zu zones%s", daemon->generation,
-			 daemon->policy->rules.count, daemon->policy->zones.count,
-			 daemon->policy->settings.mode == MODE_AUDIT ? ", audit mode" : "");
+		log_loaded(daemon);
 	}
 	diagnostics_free(&diagnostics);
 	if (ret_report)
