@@ -49,16 +49,11 @@ uint32_t gate_generation(const struct gate *gate)
 	return tc_gate_generation(gate->tc);
 }
 
-int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *error)
+/* All that is ready, in force: the new policy, and the ports that had their turn. */
+static int turn_commit(struct gate *gate, struct gate_desired *desired, struct error *error)
 {
-	int result;
+	int result = tc_gate_prepare(gate->tc, desired, nft_gate_owned(gate->nft), error);
 
-	/* A port leaves the door before its programs go: at no time is it open and unwatched. */
-	result = nft_gate_close_ports(gate->nft, desired, error);
-	if (result == 0)
-		result = tc_gate_close_ports(gate->tc, desired, error);
-	if (result == 0)
-		result = tc_gate_prepare(gate->tc, desired, nft_gate_owned(gate->nft), error);
 	if (result < 0)
 		return result;
 	result = nft_gate_commit(gate->nft, desired, error);
@@ -67,6 +62,50 @@ int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *er
 		return result;
 	}
 	tc_gate_flip(gate->tc);
+	return 0;
+}
+
+static bool ports_wait(const struct gate_desired *desired)
+{
+	for (size_t i = 0; i < desired->port_count; i++)
+		if (desired->ports[i].ret_result == -EAGAIN)
+			return true;
+	return false;
+}
+
+/* The policy is in force; what fails from now on is the trouble of the ports that were still to be opened. */
+static void ports_fail(const struct gate *gate, struct gate_desired *desired, const struct error *why)
+{
+	for (size_t i = 0; i < desired->port_count; i++) {
+		struct gate_port *port = &desired->ports[i];
+
+		if (!port->open || tc_gate_port_is_open(gate->tc, port->ifindex))
+			continue;
+		port->ret_result = why->code;
+		snprintf(port->ret_problem, sizeof(port->ret_problem), "%.*s", (int)sizeof(port->ret_problem) - 1,
+			 why->text);
+	}
+}
+
+int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *error)
+{
+	struct error later = {0};
+	int result;
+
+	/* A port leaves the door before its programs go: at no time is it open and unwatched. */
+	result = nft_gate_close_ports(gate->nft, desired, error);
+	if (result == 0)
+		result = tc_gate_close_ports(gate->tc, desired, error);
+	if (result == 0)
+		result = turn_commit(gate, desired, error);
+	if (result < 0)
+		return result;
+	while (ports_wait(desired)) {
+		if (turn_commit(gate, desired, &later) < 0) {
+			ports_fail(gate, desired, &later);
+			break;
+		}
+	}
 	return 0;
 }
 

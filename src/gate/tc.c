@@ -223,6 +223,13 @@ void tc_gate_flip(struct tc_gate *tc)
 		tc_removals_run(tc, &tc->stale);
 }
 
+bool tc_gate_port_is_open(const struct tc_gate *tc, uint32_t ifindex)
+{
+	const struct tc_port *port = tc_port_find(tc, ifindex);
+
+	return port && (port->entry.flags & BH_PORT_OPEN);
+}
+
 /* ---- Checking ------------------------------------------------------------------------------------------------------
  */
 

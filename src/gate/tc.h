@@ -13,10 +13,13 @@ void tc_gate_close(struct tc_gate *tc);
 /* The steps of gate_apply(), in its order. */
 int tc_gate_close_ports(struct tc_gate *tc, const struct gate_desired *desired,
 			struct error *error); /* gone or to be closed */
+/* Ports that are left for another turn get -EAGAIN: flip, and prepare again. */
 int tc_gate_prepare(struct tc_gate *tc, struct gate_desired *desired, bool host_deferred,
 		    struct error *error); /* idle slot, ports, attach */
 void tc_gate_flip(struct tc_gate *tc);	  /* can't fail */
 void tc_gate_cancel(struct tc_gate *tc);  /* instead of the flip: what was prepared is dropped, new ports stay closed */
+
+bool tc_gate_port_is_open(const struct tc_gate *tc, uint32_t ifindex);
 
 int tc_gate_check(struct tc_gate *tc, struct text *drift);
 int tc_gate_watch(struct tc_gate *tc, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error);

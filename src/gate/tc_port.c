@@ -13,6 +13,9 @@
 #include "gate/tc_private.h"
 
 #define INDEX_NONE UINT32_MAX
+/* Attaching to a port waits for two grace periods of the kernel (8 to 16 ms each), one port after the other: a host
+ * with hundreds of containers is opened in turns, so that the first do not wait for the last. */
+#define OPENINGS_A_TURN 16u
 
 struct tc_port *tc_port_find(const struct tc_gate *tc, uint32_t ifindex)
 {
@@ -288,6 +291,30 @@ static void counters_clear(struct tc_gate *tc, uint32_t index)
 		bpf_map_update_elem(tc->maps[TC_PORT_COUNTERS], &index, zeroes, BPF_ANY);
 }
 
+/* Ports that were just made, but not their flow maps. */
+static void ports_unmake(struct tc_gate *tc)
+{
+	void *value;
+
+	for (size_t i = 0; map_next(tc->ports, &i, NULL, NULL, &value);) {
+		struct tc_port *port = value;
+
+		if (port->written || port->flows_placed)
+			continue;
+		index_set(tc, port->entry.index, false);
+		map_remove(tc->ports, &port->ifindex, sizeof(port->ifindex));
+		port_free(port);
+	}
+}
+
+static void ports_note_placed(struct tc_gate *tc)
+{
+	void *value;
+
+	for (size_t i = 0; map_next(tc->ports, &i, NULL, NULL, &value);)
+		((struct tc_port *)value)->flows_placed = true;
+}
+
 static int flows_place(struct tc_gate *tc, const struct tc_entries *flows, struct error *error)
 {
 	int result = flows->count ? tc_entries_write(tc->maps[TC_FLOWS], flows) : 0;
@@ -301,8 +328,11 @@ static int flows_place(struct tc_gate *tc, const struct tc_entries *flows, struc
 		counters_clear(tc, index);
 		close(fd);
 	}
-	if (result < 0)
+	if (result < 0) {
+		ports_unmake(tc);
 		return error_set(error, result, "cannot put the flow maps in place: %s", strerror(-result));
+	}
+	ports_note_placed(tc);
 	return 0;
 }
 
@@ -323,6 +353,10 @@ static int ports_make(struct tc_gate *tc, struct gate_desired *desired, struct e
 		if (gate->address_count + gate->gateway_count > BH_PORT_ADDRS_MAX) {
 			port_problem(gate, -E2BIG, "it has %zu addresses; a port may have %u",
 				     gate->address_count + gate->gateway_count, BH_PORT_ADDRS_MAX);
+			continue;
+		}
+		if (!port && flows.count == OPENINGS_A_TURN) {
+			port_problem(gate, -EAGAIN, "it waits for its turn");
 			continue;
 		}
 		if (!port) {

@@ -112,6 +112,7 @@ struct tc_port {
 	int links[TC_DIRECTION_MAX];	    /* tcx; -1: none */
 	uint32_t handles[TC_DIRECTION_MAX]; /* clsact: of our filter; 0: none */
 	bool broken;			    /* taken over half made: to be made anew */
+	bool flows_placed;		    /* its flow map is where the programs look for it */
 	bool suspect;			    /* a check has found something, or nothing was checked yet */
 	bool other_way_checked;		    /* nothing is attached by the way (tcx or clsact) that is not in use */
 	bool written;			    /* `entry` is in the map of ports */

@@ -265,6 +265,120 @@ static void too_many_addresses_close_one_port(void **state)
 	assert_false(a_reaches_b(f, 5000));
 }
 
+/* Applies, and expects it to fail with this code and words like these. */
+static void apply_fails(struct fixture *f, int code, const char *words)
+{
+	struct error error = {0};
+
+	assert_int_equal(tc_gate_prepare(f->tc, &f->lab.desired, false, &error), code);
+	if (!strstr(error.text, words))
+		fail_msg("no '%s' in '%s'", words, error.text);
+}
+
+static void limits_hold_at_their_edges(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_published *published = calloc(65537, sizeof(*published));
+	size_t own_addresses;
+
+	apply(f, POLICY_ALLOW);
+	assert_non_null(published);
+	/* Addresses that can be told apart. */
+	lab_desire(&f->lab, POLICY_ALLOW);
+	own_addresses = f->lab.table->addresses.count;
+	for (uint32_t i = 0; f->lab.table->addresses.count <= BH_ADDRS_MAX; i++) {
+		struct address_entry *entry = array_append(&f->lab.table->addresses);
+
+		*entry = (struct address_entry){.addr = addr_from_v4(0x14000000 + i), .class = BH_CLASS_UNASSIGNED};
+	}
+	apply_fails(f, -E2BIG, "at most 131072");
+	f->lab.table->addresses.count--;
+	apply_desired(f);
+	assert_true(a_reaches_b(f, 5000));
+	f->lab.table->addresses.count = own_addresses;
+	apply_desired(f);
+	assert_true(a_reaches_b(f, 5000));
+
+	/* NAT64 prefixes. */
+	lab_desire(&f->lab, POLICY_ALLOW);
+	f->lab.table->nat64.count = 0;
+	for (uint8_t i = 0; i <= BH_NAT64_MAX; i++) {
+		struct prefix *prefix = array_append(&f->lab.table->nat64);
+
+		*prefix = (struct prefix){.addr = {ADDR_V6, {0x20, 0x01, i}}, .length = 96};
+	}
+	apply_fails(f, -E2BIG, "at most 64");
+	f->lab.table->nat64.count--;
+	apply_desired(f);
+	drift_is(f, NULL);
+	/* All of them others: there is no room for both side by side. */
+	lab_desire(&f->lab, POLICY_ALLOW);
+	f->lab.table->nat64.count = 0;
+	for (uint8_t i = 0; i < BH_NAT64_MAX; i++) {
+		struct prefix *prefix = array_append(&f->lab.table->nat64);
+
+		*prefix = (struct prefix){.addr = {ADDR_V6, {0x20, 0x02, i}}, .length = 96};
+	}
+	apply_desired(f);
+	drift_is(f, NULL);
+
+	/* Published ports. */
+	for (uint32_t i = 0; i < 65537; i++)
+		published[i] = (struct gate_published){.protocol = i < 65536 ? 6 : 17, .port = (uint16_t)i};
+	lab_desire(&f->lab, POLICY_ALLOW);
+	f->lab.desired.published = published;
+	f->lab.desired.published_count = 65537;
+	apply_fails(f, -E2BIG, "at most 65536");
+	f->lab.desired.published_count = 65536;
+	apply_desired(f);
+	drift_is(f, NULL);
+
+	/* Ports. */
+	lab_box_add(&f->lab, "b2");
+	memset(f->tc->index_used, 0xff, sizeof(f->tc->index_used));
+	lab_desire(&f->lab, POLICY_ALLOW);
+	apply_desired(f);
+	assert_int_equal(f->lab.ports[2].ret_result, -ENOSPC);
+	assert_non_null(strstr(f->lab.ports[2].ret_problem, "4096"));
+	assert_int_equal(f->lab.ports[1].ret_result, 0);
+	f->tc->index_used[BH_PORTS_MAX / 8 - 1] = 0x7f;
+	apply_desired(f);
+	assert_int_equal(f->lab.ports[2].ret_result, 0);
+	assert_int_equal(tc_port_find(f->tc, f->lab.ports[2].ifindex)->entry.index, BH_PORTS_MAX - 1);
+	free(published);
+}
+
+static void many_ports_open_in_turns(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_port ports[20];
+	size_t waiting = 0;
+
+	/* Interfaces enough, without the containers behind them. */
+	for (int i = 0; i < 20; i++)
+		lab_run(&f->lab, NULL, "ip link add many%d index %d type veth peer name peer%d", i, 1000 + i, i);
+	lab_desire(&f->lab, POLICY_ALLOW);
+	for (uint32_t i = 0; i < 20; i++) {
+		ports[i] = (struct gate_port){.ifindex = 1000 + i,
+					      .mac = {{2, 0, 0, 0, 0, (uint8_t)i}},
+					      .open = true,
+					      .identity = BH_CLASS_UNASSIGNED};
+		snprintf(ports[i].name, sizeof(ports[i].name), "many%u", i);
+	}
+	f->lab.desired.ports = ports;
+	f->lab.desired.port_count = 20;
+	apply_desired(f);
+	for (size_t i = 0; i < 20; i++)
+		waiting += ports[i].ret_result == -EAGAIN;
+	assert_int_equal(waiting, 4);
+	apply_desired(f);
+	for (size_t i = 0; i < 20; i++) {
+		assert_int_equal(ports[i].ret_result, 0);
+		assert_true(tc_gate_port_is_open(f->tc, ports[i].ifindex));
+	}
+	drift_is(f, NULL);
+}
+
 /* ---- Restarts and crashes
  * --------------------------------------------------------------------------------------------- */
 
@@ -556,6 +670,7 @@ static void seeds_are_judged(void **state)
 	f->a->seed_count = f->b->seed_count = 1;
 	apply(f, POLICY_ALLOW);
 	assert_int_equal(tc_gate_port_flows(f->tc, f->a->ifindex), 1);
+	assert_string_equal(f->lab.ports[0].ret_problem, "");
 	/* The answer comes first: it is judged as what it belongs to. */
 	assert_true(lab_talks(kept.server, kept.client, 600));
 	assert_true(pair_talks(&kept));
@@ -564,6 +679,27 @@ static void seeds_are_judged(void **state)
 	assert_false(pair_talks(&kept));
 	pair_close(&kept);
 	pair_close(&unknown);
+}
+
+static void more_seeds_than_flows_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_seed seeds[1025];
+
+	for (uint16_t i = 0; i < 1025; i++)
+		seeds[i] = (struct gate_seed){.protocol = IPPROTO_TCP,
+					      .own = f->a->addresses[0],
+					      .remote = f->b->addresses[0],
+					      .own_port = 5000,
+					      .remote_port = (uint16_t)(i + 1)};
+	f->a->seeds = f->b->seeds = seeds;
+	f->a->seed_count = 1025;
+	f->b->seed_count = 1024;
+	apply(f, POLICY_ALLOW);
+	assert_int_equal(tc_gate_port_flows(f->tc, f->a->ifindex), 1024);
+	assert_int_equal(tc_gate_port_flows(f->tc, f->b->ifindex), 1024);
+	assert_non_null(strstr(f->lab.ports[0].ret_problem, "1024 could be kept"));
+	assert_string_equal(f->lab.ports[1].ret_problem, "");
 }
 
 /* ---- Meddlers
@@ -912,6 +1048,8 @@ int main(void)
 		BOTH(reload_keeps_and_cuts),
 		TCX(cancelled_apply_changes_nothing),
 		TCX(too_many_addresses_close_one_port),
+		TCX(limits_hold_at_their_edges),
+		TCX(many_ports_open_in_turns),
 		BOTH(restart_keeps_flows),
 		BOTH(no_packet_is_lost),
 		BOTH(survives_kills),
@@ -921,6 +1059,7 @@ int main(void)
 		TCX(number_used_again_while_away),
 		TCX(vanished_interface_is_told),
 		TCX(seeds_are_judged),
+		TCX(more_seeds_than_flows_are_told),
 		TCX(lost_pins_are_repaired),
 		TCX(entries_are_repaired),
 		TCX(removed_link_is_attached_again),
