@@ -30,7 +30,9 @@ static void have(struct link_addrs *addrs, uint32_t ifindex, const char *text, u
 	struct link_addr *slot = array_append(addrs);
 
 	assert_non_null(slot);
-	*slot = (struct link_addr){.ifindex = ifindex, .addr = addr(text), .length = length, .tentative = tentative};
+	if (slot)
+		*slot = (struct link_addr){
+			.ifindex = ifindex, .addr = addr(text), .length = length, .tentative = tentative};
 }
 
 struct scene {
