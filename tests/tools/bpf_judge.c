@@ -148,7 +148,7 @@ static int end_add(struct party_ends *ends, uint32_t port, bool host, const stru
 
 	if (!end)
 		return -ENOMEM;
-	*end = (struct end){.port = port, .host = host, .addr = *addr};
+	*end = (struct party_end){.port = port, .host = host, .addr = *addr};
 	return 0;
 }
 
