@@ -255,7 +255,7 @@ static int commit_sets(struct nft_gate *nft, const struct desired_door *wanted, 
 static int commit_write(struct nft_gate *nft, struct nft_ruleset *next, struct nft_batch *batch,
 			struct nft_carry *carry, struct error *error)
 {
-	struct nft_table_state states[NFT_TABLE_COUNT];
+	struct nft_table_state states[NFT_TABLE_COUNT] = {0};
 	int rc = 0;
 
 	if (!nft->known)

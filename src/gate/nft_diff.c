@@ -51,7 +51,8 @@ static void comment_put(struct nlmsghdr *nlh, uint16_t attr, uint8_t type, const
 	uint8_t data[NFT_MESSAGE_MAX / 128];
 	size_t length = comment ? strnlen(comment, 127) : 0;
 
-	memcpy(data, before, before_size);
+	if (before_size)
+		memcpy(data, before, before_size);
 	if (length) {
 		data[before_size] = type;
 		data[before_size + 1] = (uint8_t)(length + 1);
