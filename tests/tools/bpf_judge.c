@@ -120,7 +120,7 @@ static void gate_fill(struct judge *judge)
 
 		if (port->unpoliced)
 			continue;
-		snprintf(gate->name, sizeof(gate->name), "bh%zu", i);
+		snprintf(gate->name, sizeof(gate->name), "bh%u", (unsigned int)(i % 1000000));
 		gate->ifindex = port->ifindex;
 		gate->domain = port->domain;
 		gate->mac = port->mac;
