@@ -3,7 +3,7 @@
  *
  * Reads 'FROM TO SERVICE' a line (FROM, TO: a container, `host` or an address) and prints a JSON object a line with
  * `verdict`, `mode` and `rule`, as explain does. The policy is compiled and written into the programs' maps by the tc
- * gate itself, for dummy interfaces in a namespace of this process; then the packet that each flow would begin with is
+ * gate itself, for veths in a namespace of this process; then the packet that each flow would begin with is
  * run through them by BPF_PROG_TEST_RUN as it would travel: from the sender's port, and with the stamp that it got
  * there, to the receiver's. Needs root. */
 #include <arpa/inet.h>
@@ -92,7 +92,7 @@ static void interfaces_make(struct judge *judge)
 	for (size_t i = 0; i < judge->world.ports.count; i++) {
 		struct world_port *port = &judge->world.ports.items[i];
 
-		snprintf(command, sizeof(command), "ip link add 'bh%zu' up type dummy", i);
+		snprintf(command, sizeof(command), "ip link add 'bh%zu' type veth peer name 'bp%zu'", i, i);
 		if (system(command) != 0)
 			die(command, "failed");
 		snprintf(command, sizeof(command), "bh%zu", i);
