@@ -11,10 +11,10 @@
 
 /* Events come in bursts: a veth's birth is five or more. */
 #define WATCH_DEBOUNCE_MS 3
-/* Scans get at most a tenth of the time, so that a container that lets its link flap costs no more than that... */
-#define WATCH_REST_FACTOR 9
+/* Scans get at most a fifth of the time, so that a container that lets its link flap costs no more than that... */
+#define WATCH_REST_FACTOR 4
 /* ...but whatever one scan cost, the next is no further away than this. */
-#define WATCH_REST_MAX_MS 1000
+#define WATCH_REST_MAX_MS 250
 #define WATCH_FAILED_MS	  200
 
 static void watch_scan(struct port_watch *watch, bool tell)
