@@ -387,6 +387,7 @@ static void inet_input_judged(struct render *render, int chain)
 		end(render, "replies to the host, judged at the port");
 		for (size_t i = 0; i < 2; i++) {
 			writer = rule(render, chain);
+			nft_rule_family(writer, i ? NFPROTO_IPV6 : NFPROTO_IPV4);
 			nft_rule_protocol(writer, i ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 			nft_rule_state(writer, NFT_STATE_RELATED);
 			nft_rule_verdict(writer, NF_ACCEPT, NULL);
@@ -414,6 +415,7 @@ static void inet_input_life(struct render *render, int chain)
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
 		writer = rule(render, chain);
+		nft_rule_family(writer, NFPROTO_IPV6);
 		nft_rule_protocol(writer, IPPROTO_ICMPV6);
 		nft_rule_type(writer, types[i][0], types[i][1]);
 		nft_rule_verdict(writer, NF_ACCEPT, NULL);

@@ -279,6 +279,7 @@ static void permits_render(struct nft_host *host, int chain)
 
 	if (host->identity->flags & BH_CLASS_PERMIT_ROUTER) {
 		nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
+		nft_rule_family(&writer, NFPROTO_IPV6);
 		nft_rule_protocol(&writer, IPPROTO_ICMPV6);
 		nft_rule_type(&writer, 134, 134); /* RFC 4861: router advertisement */
 		nft_rule_verdict(&writer, NF_ACCEPT, NULL);

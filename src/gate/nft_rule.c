@@ -448,6 +448,8 @@ void nft_rule_map_ports(struct nft_rule_writer *writer, const char *map)
 
 void nft_rule_map_types(struct nft_rule_writer *writer, uint8_t protocol, const char *map)
 {
+	/* Each for its own family: ICMPv6 in IPv4 is a protocol like any other. */
+	nft_rule_family(writer, protocol == IPPROTO_ICMP ? NFPROTO_IPV4 : NFPROTO_IPV6);
 	nft_rule_protocol(writer, protocol);
 	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, REG_FIRST);
 	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 1, 1, REG_SECOND);
