@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "bench.skel.h"
+#include "scatter.skel.h"
 #include "tc-bpf/abi.h"
 
 enum {
@@ -27,7 +27,7 @@ enum {
 	DENIED = BH_IDENTITY_FIRST + 1,
 };
 
-static struct bench_bpf *skeleton;
+static struct scatter_bpf *skeleton;
 static struct bh_port port = {.id = 1, .flags = BH_PORT_OPEN, .mac = {2, 0, 0, 0, 0, 1}};
 static struct bh_config *settings;
 static uint32_t ifindex;
@@ -154,7 +154,7 @@ static void world_make(void)
 	if (system("ip link add bench0 type veth peer name bench1"))
 		die("ip link add", EIO);
 	ifindex = if_nametoindex("bench0");
-	skeleton = bench_bpf__open_and_load();
+	skeleton = scatter_bpf__open_and_load();
 	if (!skeleton)
 		die("load", errno);
 	settings = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -304,6 +304,6 @@ int main(void)
 			 policies[i].rules);
 		measure_new(what, IDENTITY);
 	}
-	bench_bpf__destroy(skeleton);
+	scatter_bpf__destroy(skeleton);
 	return 0;
 }
