@@ -390,5 +390,5 @@ json_t *events_status(const struct events *events, int64_t now_ms)
 								(json_int_t)budget->left_out));
 	}
 	return json_pack("{s:I, s:I, s:o}", "overruns", (json_int_t)events->overruns, "overruns_elsewhere",
-			 (json_int_t)events->overruns_elsewhere, "frozen", frozen);
+			 (json_int_t)events->overruns_elsewhere, "noisy", frozen);
 }

@@ -210,13 +210,43 @@ static void entry_adopt(struct port_watch *watch, struct entry *entry)
 		entry_forget(entry);
 	} else if (!has_more_than_link_local(&entry->strong, &entry->mac) &&
 		   !has_more_than_link_local(&entry->weak, &entry->mac)) {
-		missing(entry, "%s", reason[0] ? reason : "it has no address yet");
+		missing(entry, "%s",
+			reason[0]	  ? reason
+			: entry->peer.cut ? "it has more addresses than are read"
+					  : "it has no address yet");
 		entry_forget(entry);
 	} else {
 		entry->adopted = true;
 		entry->order = ++watch->last_order;
 		entry->missing[0] = '\0';
 	}
+}
+
+static bool is_anothers(const struct port_watch *watch, const struct entry *entry, const struct addr *addr)
+{
+	for (size_t i = 0; i < watch->entries.count; i++) {
+		const struct entry *other = watch->entries.items[i];
+
+		if (other != entry && other->adopted && other->link.master == entry->link.master &&
+		    (port_addrs_hold(&other->strong, addr) || port_addrs_hold(&other->weak, addr)))
+			return true;
+	}
+	return false;
+}
+
+/* A claim that comes after adoption is younger than what all others have, though the port may be older. */
+static void claim_later(struct port_watch *watch, struct entry *entry)
+{
+	size_t kept = entry->weak.count;
+	char reason[REASON_MAX];
+
+	if (claim_more(watch, entry, reason) == -ENOSPC)
+		watch->addresses_cut = true;
+	for (size_t i = kept; i < entry->weak.count; i++) {
+		if (!is_anothers(watch, entry, &entry->weak.items[i]))
+			entry->weak.items[kept++] = entry->weak.items[i];
+	}
+	entry->weak.count = kept;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -228,8 +258,6 @@ static bool same_text(const char *a, const char *b)
 static void entry_update(struct port_watch *watch, struct entry *entry, const struct runtime *runtime,
 			 struct evidence *evidence)
 {
-	char reason[REASON_MAX];
-
 	if (entry->adopted && (runtime != entry->runtime || !same_text(evidence->owner.id, entry->evidence.owner.id)))
 		entry_forget(entry);
 	evidence_free(&entry->evidence);
@@ -238,8 +266,8 @@ static void entry_update(struct port_watch *watch, struct entry *entry, const st
 	entry->runtime = runtime;
 	if (!entry->adopted)
 		entry_adopt(watch, entry);
-	else if (entry->evidence.claim && claim_more(watch, entry, reason) == -ENOSPC)
-		watch->addresses_cut = true;
+	else if (entry->evidence.claim)
+		claim_later(watch, entry);
 }
 
 void entry_look(struct port_watch *watch, struct entry *entry)

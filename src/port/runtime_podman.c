@@ -358,6 +358,8 @@ static json_t *podman_status(void *state)
 	json_object_set_new(status, "containers", json_integer((json_int_t)map_count(podman->containers)));
 	if (podman->why[0])
 		json_object_set_new(status, "why", json_string(text_escape(escaped, sizeof(escaped), podman->why)));
+	else if (!podman->here)
+		json_object_set_new(status, "why", json_string("there is no list of containers in its storage"));
 	if (podman->left_out)
 		json_object_set_new(status, "left_out", json_true());
 	return status;

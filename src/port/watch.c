@@ -118,7 +118,8 @@ int port_watch_new(struct loop *loop, const struct port_options *options, void (
 	r = watch_open(watch, error);
 	if (r == 0)
 		r = scan_run(watch, &changed, error);
-	if (r < 0) {
+	/* Links that change faster than they can be listed are no reason not to start: the next scan is the first. */
+	if (r < 0 && r != -EAGAIN) {
 		port_watch_free(watch);
 		return r;
 	}
@@ -145,14 +146,46 @@ const struct port_view *port_watch_view(struct port_watch *watch)
 	return &watch->view;
 }
 
+/* Who has a port to this namespace: for people, a name says more than a number. */
+static const char *container_in(const struct port_watch *watch, json_int_t nsid)
+{
+	for (size_t i = 0; i < watch->entries.count; i++) {
+		const struct entry *entry = watch->entries.items[i];
+
+		if (entry->link.elsewhere && entry->link.nsid == nsid && entry->evidence.has_owner)
+			return entry->evidence.owner.name;
+	}
+	return NULL;
+}
+
+static void status_events(const struct port_watch *watch, json_t *status)
+{
+	json_t *events = events_status(watch->events, monotonic_ms()), *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(events, "noisy"), i, item)
+	{
+		const char *name = container_in(watch, json_integer_value(json_object_get(item, "nsid")));
+
+		if (name)
+			json_object_set_new(item, "container", json_string(name));
+	}
+	json_object_update(status, events);
+	json_decref(events);
+}
+
 json_t *port_watch_status(struct port_watch *watch)
 {
-	json_t *status = json_object(), *list = json_object();
+	json_t *status = json_object(), *list = json_array();
 
-	for (size_t i = 0; i < RUNTIME_COUNT; i++)
-		json_object_set_new(list, runtimes[i]->name, runtimes[i]->status(watch->states[i]));
+	for (size_t i = 0; i < RUNTIME_COUNT; i++) {
+		json_t *runtime = runtimes[i]->status(watch->states[i]);
+
+		json_object_set_new(runtime, "runtime", json_string(runtimes[i]->name));
+		json_array_append_new(list, runtime);
+	}
 	json_object_set_new(status, "runtimes", list);
-	json_object_set_new(status, "events", events_status(watch->events, monotonic_ms()));
+	status_events(watch, status);
 	json_object_set_new(status, "scans", json_integer((json_int_t)watch->scans));
 	json_object_set_new(status, "scan_failures", json_integer((json_int_t)watch->scan_failures));
 	if (watch->scan_error[0]) {

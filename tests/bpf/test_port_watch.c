@@ -314,6 +314,29 @@ static void test_two_want_one(void **state)
 	wait_state("v-a2", PORT_IDENTIFIED);
 }
 
+/* A port that is older, but has no IPv6 address yet, can't take a younger one's. */
+static void test_late_claim_of_anothers(void **state)
+{
+	(void)state;
+	box("a1", "br0", "10.9.0.11/24");
+	watch_start();
+	wait_state("v-a1", PORT_IDENTIFIED);
+	box("a2", "br0", "10.9.0.12/24 fd09::12/64");
+	wait_for("v-a2", port && port_has(port, "fd09::12"));
+	run("ip -n a1 addr add fd09::12/64 dev eth0 nodad");
+	loop_for(200);
+	port_watch_refresh(watch);
+	loop_for(200);
+	assert_int_equal(port_named("v-a1")->state, PORT_IDENTIFIED);
+	assert_false(port_has(port_named("v-a1"), "fd09::12"));
+	wait_state("v-a2", PORT_IDENTIFIED);
+	assert_true(port_has(port_named("v-a2"), "fd09::12"));
+	/* What is nobody's it may still have. */
+	run("ip -n a1 addr add fd09::11/64 dev eth0 nodad");
+	wait_for("v-a1", port && port_has(port, "fd09::11"));
+	assert_false(port_has(port_named("v-a1"), "fd09::12"));
+}
+
 static void test_same_mac(void **state)
 {
 	(void)state;
@@ -741,6 +764,7 @@ int main(void)
 		TEST(first_claim),
 		TEST(not_its_own),
 		TEST(two_want_one),
+		TEST(late_claim_of_anothers),
 		TEST(same_mac),
 		TEST(patch),
 		TEST(settings_leave_out),

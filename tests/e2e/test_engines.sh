@@ -157,7 +157,7 @@ docker_tests() {
 
 	once docker_socket=/nonexistent
 	check 'docker: by its files, while the API is silent' \
-		'owned("renamed", "neta", ["172.30.0.2", "fd00:30::2"]) and not v["status"]["runtimes"]["docker"]["reachable"]'
+		'owned("renamed", "neta", ["172.30.0.2", "fd00:30::2"]) and not [r for r in v["status"]["runtimes"] if r["runtime"] == "docker" and r["reachable"]]'
 	$docker rm -f renamed >/dev/null
 	once
 	check 'docker: a container that went is gone' 'not ports("renamed") and len(ports("before")) == 2'
