@@ -104,7 +104,7 @@ static json_t *conflicted_line(const struct daemon *daemon, const struct port *p
 	json_t *json = port_line(port, NULL);
 	struct membership membership;
 
-	for (size_t i = 0; i < daemon->world.ports.count; i++) {
+	for (size_t i = 0; daemon->policy && i < daemon->world.ports.count; i++) {
 		if (daemon->world.ports.items[i].ifindex != port->ifindex)
 			continue;
 		if (membership_find(daemon->policy, &daemon->world, &daemon->world.ports.items[i], &membership) < 0)
