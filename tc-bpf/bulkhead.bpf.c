@@ -125,6 +125,10 @@ static __always_inline int gate(struct __sk_buff *skb, const __u32 direction)
 	packet.identity = port->identity[packet.slot & 1];
 	if (direction == BH_EVENT_TO_PORT) {
 		packet.stamp = (skb->mark & settings->stamp_mask) >> (settings->stamp_shift & 31);
+		/* What no interface of the host has received was made by the host. If it has another's stamp, a process
+		 * has set it (SO_MARK on a packet socket at this very port, where no hook of the door sees it). */
+		if (unlikely(!skb->ingress_ifindex && packet.stamp != BH_CLASS_HOST))
+			packet.stamp = BH_CLASS_NONE;
 		packet.src_class = packet.stamp;
 		packet.dst_class = packet.identity;
 	} else {

@@ -332,6 +332,17 @@ static void pass_interface(struct render *render, int chain, bool output, uint32
 	end(render, NULL);
 }
 
+/* What comes by loopback was made here: a packet socket there can set any mark, and have the host route it on. */
+static void from_loopback(struct render *render, int chain)
+{
+	struct nft_rule_writer *writer = rule(render, chain);
+
+	nft_rule_interface(writer, false, LOOPBACK_IFINDEX);
+	nft_rule_stamp(writer, render->settings->mask, stamp(render, BH_CLASS_HOST));
+	nft_rule_verdict(writer, NFT_RETURN, NULL);
+	end(render, "the host's own, whatever it says");
+}
+
 static void inet_prerouting(struct render *render)
 {
 	int upper = nft_chain_add(render->ruleset, render->table, "from_upper");
@@ -340,8 +351,8 @@ static void inet_prerouting(struct render *render)
 
 	by_mark(render, upper, NFT_CMP_EQ, BH_CLASS_NONE, NFT_GOTO, "from_outside");
 	by_mark(render, upper, NFT_CMP_EQ, BH_CLASS_REMOTE, NFT_GOTO, "from_outside");
-	pass_interface(render, chain, false, LOOPBACK_IFINDEX);
-	pass_interface(render, late, false, LOOPBACK_IFINDEX);
+	from_loopback(render, chain);
+	from_loopback(render, late);
 	by_kind(render, chain, false, "veth", NFT_GOTO, "from_veth");
 	by_kind(render, late, false, "veth", NFT_RETURN, NULL);
 	for (size_t i = 0; i < sizeof(uppers) / sizeof(*uppers); i++) {

@@ -217,7 +217,8 @@ static struct bench_packet packet_make(uint8_t protocol, bool back, uint8_t tcp_
 static uint32_t run(struct bpf_program *program, struct bench_packet packet, uint32_t stamp, uint32_t repeat,
 		    int32_t expected)
 {
-	struct __sk_buff context = {.ifindex = ifindex, .mark = stamp << BH_STAMP_SHIFT_DEFAULT};
+	struct __sk_buff context = {
+		.ifindex = ifindex, .ingress_ifindex = ifindex, .mark = stamp << BH_STAMP_SHIFT_DEFAULT};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet.bytes, .data_size_in = packet.size, .ctx_in = &context,
 		    .ctx_size_in = sizeof(context), .repeat = repeat);
 	int error = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);

@@ -57,10 +57,16 @@ struct bh_port_counters port_counter(const struct port *port)
 	return sum;
 }
 
+uint32_t received_on = 1;
+
 struct outcome run_raw(const struct port *port, bool from_port, uint32_t mark, const uint8_t *data, size_t size,
 		       uint32_t gso_size)
 {
-	struct __sk_buff in = {.ifindex = port->ifindex, .mark = mark, .gso_size = gso_size}, out = {0};
+	struct __sk_buff in = {.ifindex = port->ifindex,
+			       .ingress_ifindex = received_on,
+			       .mark = mark,
+			       .gso_size = gso_size},
+			 out = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = size, .ctx_in = &in,
 		    .ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out), .repeat = 1);
 	struct outcome outcome = {0};

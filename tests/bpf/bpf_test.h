@@ -102,6 +102,8 @@ extern struct outcome last;
 /* Runs one frame through a program. `stamp` is the sender's, to a port; `mark_other` bits outside the mask. */
 struct outcome run_from(const struct port *port, const struct frame *frame);
 struct outcome run_to(const struct port *port, uint32_t stamp, const struct frame *frame);
+/* The interface of the host that took up the packets that follow; 0: none, the host has made them itself. */
+extern uint32_t received_on;
 struct outcome run_raw(const struct port *port, bool from_port, uint32_t mark, const uint8_t *data, size_t size,
 		       uint32_t gso_size);
 

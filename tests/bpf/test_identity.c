@@ -155,6 +155,12 @@ static void test_stamps(void **state)
 	/* Of an open flow no packet without a stamp passes either. */
 	TO(a, 0, BH_DROP_NO_STAMP, .from = OUTSIDE, .to = "10.0.0.2", .protocol = TCP, .dport = 443, .flags = ACK,
 	   .seq = 1);
+	/* What the host has made itself is the host's, or nobody's: a process can set marks. */
+	received_on = 0;
+	for (uint32_t stamp = BH_CLASS_HOST + 1; stamp < 40; stamp++)
+		expect(run_to(&world.a, stamp, &frame), BH_DROP_NO_STAMP, __FILE__, __LINE__);
+	TO(a, BH_CLASS_HOST, BH_ALLOW_RULE, .from = "10.0.0.1", .to = "10.0.0.2", .protocol = UDP, .dport = 9);
+	received_on = 1;
 	/* A number that nobody has is denied. */
 	TO(a, 4000, BH_DENY_DEFAULT, .from = OUTSIDE, .to = "10.0.0.2", .protocol = TCP, .sport = 9, .dport = 443,
 	   .flags = SYN);

@@ -272,7 +272,7 @@ static void counters_read(struct judge *judge, uint64_t *counters)
 static bool gate_run(struct judge *judge, int program, uint32_t ifindex, uint8_t *frame, size_t size, uint32_t *mark,
 		     struct answer *answer)
 {
-	struct __sk_buff in = {.ifindex = ifindex, .mark = *mark}, out = {0};
+	struct __sk_buff in = {.ifindex = ifindex, .ingress_ifindex = ifindex, .mark = *mark}, out = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)size, .ctx_in = &in,
 		    .ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out), .repeat = 1);
 	size_t count = judge->table->decisions.count;
