@@ -109,15 +109,17 @@ static __always_inline int flow_stamp(const struct bh_flow *flow, const struct p
 /* The common case, lean: an open flow's packet that changes nothing but the time it lasts. */
 static __always_inline bool flow_plain(struct bh_flow *flow, const struct packet *packet, __u64 now)
 {
+	bool forward = flow_forward(flow, packet);
+
 	if (flow->generation != packet->generation || flow->valid_until != BH_FOREVER || flow->expires <= now)
 		return false;
-	if (!(flow->flags & BH_FLOW_REPLIED) || flow_stamp(flow, packet))
+	if (flow_stamp(flow, packet) || (!forward && !(flow->flags & BH_FLOW_REPLIED)))
 		return false;
 	if (packet->key.protocol == IPPROTO_TCP) {
 		if (flow->tcp_state != BH_TCP_ESTABLISHED ||
 		    (packet->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
 			return false;
-		tcp_follow(flow, packet, flow_forward(flow, packet) ? 0 : 1);
+		tcp_follow(flow, packet, forward ? 0 : 1);
 		flow_touch(flow, now, BH_TIMEOUT_TCP_ESTABLISHED * NS_PER_SEC);
 		return true;
 	}
@@ -243,8 +245,8 @@ static __always_inline int flow_judge(struct packet *packet, __u32 direction, __
 		return reason;
 	settings = bpf_map_lookup_elem(&config, &zero);
 	if (packet_published(packet)) {
-		packet->flags |= PACKET_DEFERRED;
-		packet->staged = 0; /* it may not be for the host at all */
+		packet->flags |= PACKET_DEFERRED; /* allowed or not: see flow_peer_local */
+		packet->staged = 0;		  /* it may not be for the host at all */
 	} else if (!settings || !settings->host_deferred) {
 		return reason;
 	}
@@ -301,8 +303,7 @@ static __noinline int flow_open(struct __sk_buff *skb, struct packet *packet, co
 		flow.flags |= BH_FLOW_PEER_LOCAL;
 	if (packet->key.protocol == IPPROTO_TCP) {
 		flow.tcp_state = BH_TCP_SYN_SENT;
-		tcp_follow(&flow, packet, 0);
-		flow.window_scale[0] = tcp_window_scale(skb, packet->l4 + 20, packet->tcp_options);
+		tcp_start(skb, &flow, packet);
 	}
 	flow.expires = now + flow_timeout(&flow, packet->key.protocol);
 	error = bpf_map_update_elem(inner, &packet->key, &flow, old ? BPF_ANY : BPF_NOEXIST);

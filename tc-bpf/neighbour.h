@@ -27,12 +27,26 @@ struct arp_body {
 };
 _Static_assert(sizeof(struct arp_body) == 28, "as on the wire");
 
+/* A link-local address that no container here has: the host's or the uplink's, such as a router's, which its
+ * advertisement names. Where else it is flooded to, it ends: nobody there has it. */
+static __always_inline bool neighbour_is_uplink(const struct packet *packet, const struct bh_port *port,
+						const __u8 *addr)
+{
+	if (packet->key.family != 6 || addr[0] != 0xfe || (addr[1] & 0xc0) != 0x80)
+		return false;
+	if (packet->direction == BH_EVENT_TO_PORT && packet->stamp != BH_CLASS_REMOTE)
+		return false;
+	return !address_listed(port, 6, addr);
+}
+
 /* May the port learn where `addr` is, or be asked by it? `class`: who has it. */
 static __always_inline bool neighbour_reachable(const struct packet *packet, const struct bh_port *port,
 						const __u8 *addr, __u32 class)
 {
 	if (class == BH_CLASS_HOST || own_kind(port, packet->key.family, addr))
 		return true; /* own address, gateway, host */
+	if (neighbour_is_uplink(packet, port, addr))
+		return true;
 	return class != BH_CLASS_NONE && policy_reaches(packet->slot, packet->identity, class);
 }
 

@@ -91,6 +91,15 @@ static __always_inline void tcp_follow(struct bh_flow *flow, const struct packet
 		flow->window[from] = packet->window;
 }
 
+/* The opener's SYN. */
+static __always_inline void tcp_start(struct __sk_buff *skb, struct bh_flow *flow, const struct packet *packet)
+{
+	flow->fin_seq[0] = 0;
+	flow->acked[0] = 0;
+	tcp_follow(flow, packet, 0);
+	flow->window_scale[0] = tcp_window_scale(skb, packet->l4 + 20, packet->tcp_options);
+}
+
 /* RFC 5961, 3.2, as one who stands between sees it: a reset at the very place ends the flow; one within the window is
  * let through for the end to challenge, and changes nothing here; any other is dropped. RFC 9293, 3.10.7.3 for the
  * answer to a SYN. */
@@ -129,9 +138,14 @@ static __noinline int tcp_step(struct __sk_buff *skb, struct bh_flow *flow, cons
 	if (flags & TCP_RST)
 		return tcp_reset(flow, packet, from);
 	if (flags & TCP_SYN) {
-		if (!(flags & TCP_ACK))
-			return BH_REASON_NONE; /* sent again, or bait for a challenge: nothing moves */
-		if (flow->tcp_state == BH_TCP_SYN_SENT && from == 1 && packet->ack - flow->acked[0] > 0 &&
+		if (!(flags & TCP_ACK)) {
+			/* Sent again, or by another connection of the same ports. Once answered, it is bait for a
+			 * challenge, and nothing moves. */
+			if (flow->tcp_state == BH_TCP_SYN_SENT && !from)
+				tcp_start(skb, flow, packet);
+			return BH_REASON_NONE;
+		}
+		if (flow->tcp_state == BH_TCP_SYN_SENT && from == 1 && sequence_after(packet->ack, flow->acked[0]) &&
 		    !sequence_after(packet->ack, flow->fin_seq[0])) {
 			flow->window_scale[1] = tcp_window_scale(skb, packet->l4 + 20, packet->tcp_options);
 			flow->tcp_state = BH_TCP_SYN_RECV;

@@ -143,6 +143,20 @@ static void test_tcp_half_open_recovery(void **state)
 	assert_int_equal(flow_of_a().tcp_state, BH_TCP_SYN_RECV);
 }
 
+/* A SYN of another connection with the same ports, before the first was answered. */
+static void test_tcp_syn_again(void **state)
+{
+	(void)state;
+	A_SENDS(BH_ALLOW_RULE, .flags = SYN, .seq = 100, .scale = 8);
+	A_SENDS(BH_ALLOW_FLOW, .flags = SYN, .seq = 0x40000000);
+	assert_int_equal(flow_of_a().window_scale[0], 0);
+	A_GETS(BH_ALLOW_FLOW, .flags = SYN | ACK, .seq = 500, .ack = 101);
+	assert_int_equal(flow_of_a().tcp_state, BH_TCP_SYN_SENT); /* an answer to the other */
+	A_GETS(BH_ALLOW_FLOW, .flags = SYN | ACK, .seq = 500, .ack = 0x40000001);
+	A_SENDS(BH_ALLOW_FLOW, .flags = ACK, .seq = 0x40000001, .ack = 501);
+	assert_int_equal(flow_of_a().tcp_state, BH_TCP_ESTABLISHED);
+}
+
 /* A guess far off moves nothing, and a true reset still counts after it. */
 static void test_tcp_record_is_not_led_astray(void **state)
 {
@@ -501,6 +515,7 @@ int main(void)
 		cmocka_unit_test_setup(test_tcp_reset, world_reset),
 		cmocka_unit_test_setup(test_tcp_refused, world_reset),
 		cmocka_unit_test_setup(test_tcp_half_open_recovery, world_reset),
+		cmocka_unit_test_setup(test_tcp_syn_again, world_reset),
 		cmocka_unit_test_setup(test_tcp_record_is_not_led_astray, world_reset),
 		cmocka_unit_test_setup(test_syn_against_the_flow, world_reset),
 		cmocka_unit_test_setup(test_seeded, world_reset),

@@ -142,6 +142,19 @@ static void test_nd_from_port(void **state)
 	     .options = (uint8_t[8]){ICMP6}, .options_size = 8);
 }
 
+/* A router on the uplink is known by its link-local address alone. */
+static void test_nd_uplink_router(void **state)
+{
+	(void)state;
+	FROM(a, BH_ALLOW_LIFE, .from = "fe80::2", .to = "ff02::1:ff00:99", ND(135, "fe80::99", 1, 0x0a));
+	TO(a, BH_CLASS_REMOTE, BH_ALLOW_LIFE, .from = "fe80::99", .to = "fe80::2", ND(136, "fe80::99", 2, 0x99));
+	TO(a, BH_CLASS_REMOTE, BH_ALLOW_LIFE, .from = "fe80::99", .to = "fe80::2", ND(135, "fe80::2", 1, 0x99));
+	/* Not a container's, and not from a container. */
+	FROM(a, BH_DROP_ARP_TARGET, .from = "fe80::2", .to = "ff02::1:ff00:5", ND(135, "fe80::5", 1, 0x0a));
+	TO(u, FRONT, BH_DROP_ND_SPOOF, .from = "fe80::99", .to = "fe80::5", ND(136, "fe80::99", 2, 0x0a));
+	TO(a, BH_CLASS_REMOTE, BH_DROP_SPOOFED_REMOTE, .from = "fe80::3", .to = "fe80::2", ND(136, "fe80::3", 2, 9));
+}
+
 static void test_nd_options_without_end(void **state)
 {
 	uint8_t body[16 + 9 * 8] = {0};
@@ -323,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup(test_arp_to_port, world_reset),
 		cmocka_unit_test_setup(test_arp_malformed, world_reset),
 		cmocka_unit_test_setup(test_nd_from_port, world_reset),
+		cmocka_unit_test_setup(test_nd_uplink_router, world_reset),
 		cmocka_unit_test_setup(test_nd_options_without_end, world_reset),
 		cmocka_unit_test_setup(test_nd_to_port, world_reset),
 		cmocka_unit_test_setup(test_dhcp_client, world_reset),
