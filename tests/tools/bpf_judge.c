@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* bpf_judge --policy PATH --world FILE --batch -: what the eBPF programs say of the first packet of a flow.
  *
- * Reads 'FROM TO SERVICE' a line (FROM, TO: a container, `host` or an address) and prints a JSON object a line with
- * `verdict`, `mode` and `rule`, as explain does. The policy is compiled and written into the programs' maps by the tc
- * gate itself, for veths in a namespace of this process; then the packet that each flow would begin with is
- * run through them by BPF_PROG_TEST_RUN as it would travel: from the sender's port, and with the stamp that it got
- * there, to the receiver's. Needs root. */
+ * Reads 'FROM TO SERVICE' a line (FROM, TO: a container, `container@network`, `host` or an address) and prints a JSON
+ * object a line with `verdict`, `mode`, `reason` and `rule`, as explain does; what a guard dropped has its reason. The
+ * policy is compiled and written into the programs' maps by the tc gate itself, for veths in a namespace of this
+ * process; then the packet that each flow would begin with is run through them by BPF_PROG_TEST_RUN as it would travel:
+ * from the sender's port, and with the stamp that it got there, to the receiver's. Needs root. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "flow/event.h"
 #include "gate/tc.h"
 #include "policy/load.h"
 #include "table/table.h"
@@ -152,6 +153,17 @@ static int end_add(struct party_ends *ends, uint32_t port, bool host, const stru
 	return 0;
 }
 
+/* `web-1`, or `web-1@shop_net`: one of its ports. */
+static bool port_is_named(const struct world *world, const struct world_port *port, const char *word)
+{
+	const char *name = port->container == WORLD_NOBODY ? NULL : world->containers.items[port->container].name;
+	size_t length = name ? strlen(name) : 0;
+
+	if (!name || strncmp(name, word, length) != 0)
+		return false;
+	return !word[length] || (word[length] == '@' && port->network && strcmp(port->network, word + length + 1) == 0);
+}
+
 /* Every address of a container; `host` and plain addresses as such. */
 static int ends_of(const struct judge *judge, const char *word, struct party_ends *ends)
 {
@@ -162,11 +174,9 @@ static int ends_of(const struct judge *judge, const char *word, struct party_end
 
 	for (uint32_t i = 0; r == 0 && i < world->ports.count; i++) {
 		const struct world_port *port = &world->ports.items[i];
-		const char *name =
-			port->container == WORLD_NOBODY ? NULL : world->containers.items[port->container].name;
 
 		for (size_t j = 0; r == 0 && j < port->addresses.count; j++)
-			if (plain ? addr_equal(&port->addresses.items[j], &addr) : name && strcmp(name, word) == 0)
+			if (plain ? addr_equal(&port->addresses.items[j], &addr) : port_is_named(world, port, word))
 				r = end_add(ends, port->unpoliced ? UINT32_MAX : i, false, &port->addresses.items[j]);
 	}
 	for (size_t i = 0; r == 0 && i < world->host_addresses.count; i++)
@@ -255,6 +265,7 @@ static size_t frame_put(uint8_t *frame, const struct party_end *from, const stru
 struct answer {
 	bool asked, allow, audit;
 	uint32_t decision; /* of the last gate that named one */
+	enum bh_reason reason;
 };
 
 static void counters_read(struct judge *judge, uint64_t *counters)
@@ -268,6 +279,17 @@ static void counters_read(struct judge *judge, uint64_t *counters)
 	}
 }
 
+static void reasons_read(struct judge *judge, uint64_t *reasons)
+{
+	struct bh_counter counter;
+
+	for (int i = 0; i < BH_REASON_MAX; i++) {
+		counter = (struct bh_counter){0};
+		tc_gate_reason_counter(judge->tc, (enum bh_reason)i, &counter);
+		reasons[i] = counter.packets;
+	}
+}
+
 /* One program; *mark in and out. True: it passes. */
 static bool gate_run(struct judge *judge, int program, uint32_t ifindex, uint8_t *frame, size_t size, uint32_t *mark,
 		     struct answer *answer)
@@ -277,14 +299,20 @@ static bool gate_run(struct judge *judge, int program, uint32_t ifindex, uint8_t
 		    .ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out), .repeat = 1);
 	size_t count = judge->table->decisions.count;
 	AUTO_FREE uint64_t *before = calloc(count + 1, sizeof(*before)), *after = calloc(count + 1, sizeof(*after));
+	uint64_t reasons_before[BH_REASON_MAX], reasons_after[BH_REASON_MAX];
 
 	if (!before || !after)
 		die("memory", "is short");
 	counters_read(judge, before);
+	reasons_read(judge, reasons_before);
 	if (bpf_prog_test_run_opts(program, &opts) < 0)
 		die("BPF_PROG_TEST_RUN", strerror(errno));
 	counters_read(judge, after);
+	reasons_read(judge, reasons_after);
 	*mark = out.mark;
+	for (int i = 0; i < BH_REASON_MAX; i++)
+		if (reasons_before[i] != reasons_after[i])
+			answer->reason = (enum bh_reason)i;
 	for (size_t i = 0; i < count; i++)
 		if (before[i] != after[i])
 			answer->decision = judge->table->decisions.items[i].number;
@@ -351,6 +379,16 @@ static bool family_fits(const struct service_atom *atom, uint8_t family)
 	return true;
 }
 
+/* In the words of explain: it knows no guards, and calls what allows and what denies by one name. */
+static const char *answer_reason(const struct answer *answer, const struct decision *decision)
+{
+	if (answer->audit && decision) /* passes, and is counted so */
+		return reason_names[decision->reason];
+	if (answer->reason == BH_ALLOW_UNASSIGNED)
+		return "unassigned";
+	return answer->reason == BH_DENY_RULE ? "rule" : reason_name(answer->reason);
+}
+
 static json_t *answer_json(const struct judge *judge, const struct answer *answer, bool mixed)
 {
 	const struct decision *decision = table_decision(judge->table, answer->decision);
@@ -361,6 +399,8 @@ static json_t *answer_json(const struct judge *judge, const struct answer *answe
 						 : "deny",
 				 "mode", answer->audit ? "audit" : "enforce");
 
+	if (answer->asked && !mixed)
+		json_object_set_new(json, "reason", json_string(answer_reason(answer, decision)));
 	if (answer->asked && !mixed && decision && decision->rule >= 0)
 		json_object_set_new(json, "rule",
 				    json_pack("{s:s,s:i}", "file", decision->file ? decision->file : "", "line",

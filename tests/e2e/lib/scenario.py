@@ -8,22 +8,86 @@ import pathlib
 
 import yaml
 
-KEYS = {"description", "topology", "policy", "files", "expect", "only", "audit_passes", "netfilter"}
+LAYERS = ("naive", "table", "bpf", "wire")
+VERDICTS = ("allow", "deny", "audit", "mixed", "unpoliced")
+
+KEYS = {"description", "topology", "policy", "files", "expect", "events", "then", "only", "control"}
+TOPOLOGY_KEYS = {"bridges", "containers", "outside", "routes", "forwarding"}
+CONTAINER_KEYS = {"bridge", "addresses", "ports", "interface", "labels", "image", "namespace", "runtime", "cgroup", "unmanaged"}
+PORT_KEYS = {"bridge", "addresses", "interface"}
+OUTSIDE_KEYS = {"uplink", "host", "addresses"}
+STEP_KEYS = {"policy", "files", "expect", "events"}
+EXPECT_KEYS = {"from", "to", "rule", "reason", "staged", "only", *VERDICTS}
+EVENT_KEYS = {"from", "to", "service", "verdict", "reason", "rule", "silent"}
+
+
+def known(what, mapping, keys):
+    unknown = set(mapping) - keys
+    if unknown:
+        raise ValueError(f"{what}: unknown key {', '.join(sorted(map(str, unknown)))}")
+
+
+def many(value):
+    return value if isinstance(value, list) else [value]
+
+
+def plain(address):
+    return address.split("/")[0]
 
 
 class Question:
     """One service, from one end to another, as the scenario names them."""
 
-    def __init__(self, source, target, service, verdict, rule, wire):
+    def __init__(self, line, source, target, service, verdict):
         self.source = source
         self.target = target
         self.service = service
-        self.verdict = verdict
-        self.rule = rule  # a text that the deciding line holds; None: not asked
-        self.wire = wire  # False: not for real packets
+        self.verdict = "deny" if verdict == "audit" else verdict
+        self.audit = verdict == "audit"  # denied, and let pass
+        self.passes = verdict in ("allow", "audit")
+        self.rule = line.get("rule")  # a text that the deciding line holds; None: not asked
+        self.reason = line.get("reason")
+        self.staged = line.get("staged")  # likewise, of a staged rule's line
+        self.layers = many(line.get("only", list(LAYERS)))
 
     def __str__(self):
-        return f"{self.source} → {self.target} {self.service}: {self.verdict}"
+        return f"{self.source} → {self.target} {self.service}: {'audit' if self.audit else self.verdict}"
+
+
+class Step:
+    """A policy, and what it does: the first of a scenario, or one that is put in force after it."""
+
+    def __init__(self, where, data, files):
+        self.policy = data["policy"]
+        self.files = {**files, **data.get("files", {})}
+        self.events = data.get("events", [])
+        for event in self.events:
+            known(f"{where}: events", event, EVENT_KEYS)
+        self.questions = [question for line in data["expect"] for question in self._questions(where, line)]
+
+    @staticmethod
+    def _questions(where, line):
+        known(f"{where}: expect", line, EXPECT_KEYS)
+        known(f"{where}: only", dict.fromkeys(many(line.get("only", []))), set(LAYERS))
+        for verdict in VERDICTS:
+            for service in many(line.get(verdict, [])):
+                for source in many(line["from"]):
+                    for target in many(line["to"]):
+                        yield Question(line, source, target, service, verdict)
+
+    def line(self, rule):
+        """The text of a rule that an answer names."""
+        texts = {"policy.yaml": self.policy, **self.files}
+        return texts[pathlib.Path(rule["file"]).name].splitlines()[rule["line"] - 1]
+
+    def write(self, directory):
+        """The policy's files into a directory, each renamed into place."""
+        for name, text in {**self.files, "policy.yaml": self.policy}.items():
+            path = pathlib.Path(directory, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.new")
+            temporary.write_text(text)
+            temporary.rename(path)
 
 
 class Scenario:
@@ -31,88 +95,104 @@ class Scenario:
         self.path = pathlib.Path(path)
         self.name = self.path.stem
         data = yaml.safe_load(self.path.read_text())
-        unknown = set(data) - KEYS
-        if unknown:
-            raise ValueError(f"{path}: unknown key {', '.join(sorted(unknown))}")
+        known(path, data, KEYS)
         self.description = data["description"]
-        self.policy = data["policy"]
-        self.files = data.get("files", {})
-        self.only = data.get("only")  # layers; None: all
+        self.only = data.get("only", list(LAYERS))
+        self.control = data.get("control", True)  # does all of it pass where nobody polices?
         topology = data["topology"]
+        known(path, topology, TOPOLOGY_KEYS)
         self.bridges = topology.get("bridges", {})
         self.containers = topology.get("containers", {})
         self.outside = topology.get("outside", {})
-        self.questions = [q for line in data["expect"] for q in self._questions(line)]
-
-    def _questions(self, line):
-        sources = line["from"] if isinstance(line["from"], list) else [line["from"]]
-        targets = line["to"] if isinstance(line["to"], list) else [line["to"]]
-        for verdict in ("allow", "deny", "unpoliced"):
-            services = line.get(verdict, [])
-            for service in services if isinstance(services, list) else [services]:
-                for source in sources:
-                    for target in targets:
-                        yield Question(source, target, service, verdict, line.get("rule"), line.get("wire", True))
+        self.routes = topology.get("routes", {})
+        self.forwarding = topology.get("forwarding", [])
+        for container in self.containers.values():
+            known(path, container, CONTAINER_KEYS)
+            for port in container.get("ports", []):
+                known(path, port, PORT_KEYS)
+        for outside in self.outside.values():
+            known(path, outside, OUTSIDE_KEYS)
+        self.steps = [Step(path, {key: data[key] for key in STEP_KEYS & set(data)}, {})]
+        for step in data.get("then", []):
+            known(f"{path}: then", step, STEP_KEYS)
+            self.steps.append(Step(path, step, self.steps[-1].files))
 
     # ---- the same world, as a file
 
-    def ports(self, container):
-        """Of a container: (bridge, addresses) by port. `ports:` when it has several."""
-        return container.get("ports") or [container]
+    def ports(self, name):
+        """Of a container: its ports, a mapping each; `ports:` when it has several. `name@bridge`: only that one."""
+        name, _, bridge = name.partition("@")
+        container = self.containers[name]
+        ports = container.get("ports") or [container]
+        return [
+            {**port, "interface": port.get("interface", f"v{name[:10]}{number}")}
+            for number, port in enumerate(ports)
+            if bridge in ("", port["bridge"])
+        ]
+
+    def host_addresses(self):
+        own = [plain(a) for addresses in self.bridges.values() for a in addresses]
+        return own + [plain(a) for outside in self.outside.values() for a in outside["host"]]
 
     def world(self):
-        host = [a.split("/")[0] for addresses in self.bridges.values() for a in addresses]
-        for outside in self.outside.values():
-            host += [a.split("/")[0] for a in outside["host"]]
         subnets = {
             name: [str(ipaddress.ip_interface(a).network) for a in addresses] for name, addresses in self.bridges.items()
         }
         containers = []
         for name, container in self.containers.items():
-            entry = {"name": name, "runtime": "netns"}
-            for key in ("image", "namespace", "labels"):
+            entry = {"name": name, "runtime": container.get("runtime", "netns")}
+            for key in ("image", "namespace", "labels", "cgroup"):
                 if key in container:
                     entry[key] = container[key]
             entry["ports"] = [
                 {
-                    "interface": port.get("interface", f"v{name[:10]}{number}"),
+                    "interface": port["interface"],
                     "network": port["bridge"],
-                    "addresses": [a.split("/")[0] for a in port["addresses"]],
+                    "addresses": [plain(a) for a in port["addresses"]],
                 }
-                for number, port in enumerate(self.ports(container))
+                for port in self.ports(name)
             ]
             containers.append(entry)
-        return json.dumps({"version": 1, "host": {"addresses": host, "bridges": subnets}, "containers": containers})
+        host = {"addresses": self.host_addresses(), "bridges": {name: nets for name, nets in subnets.items() if nets}}
+        return json.dumps({"version": 1, "host": host, "containers": containers})
 
-    def write(self, directory):
-        """Policy, lists and world below `directory`; returns (policy directory, world file)."""
-        directory = pathlib.Path(directory)
-        policy = directory / "policy"
-        policy.mkdir(parents=True, exist_ok=True)
-        for name, text in self.files.items():
-            path = policy / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        (policy / "policy.yaml").write_text(self.policy)
-        world = directory / "world.yaml"
+    def write(self, directory, step):
+        """The policy, its lists and the world below `directory`; returns (policy directory, world file)."""
+        policy = pathlib.Path(directory, "policy")
+        policy.mkdir(parents=True)
+        step.write(policy)
+        world = pathlib.Path(directory, "world.yaml")
         world.write_text(self.world())
         return policy, world
 
     # ---- ends
 
+    def is_container(self, end):
+        return end.partition("@")[0] in self.containers
+
     def addresses(self, end):
         """What an end stands for on the wire; [] for words that are no address."""
-        if end in self.containers:
-            return [a.split("/")[0] for port in self.ports(self.containers[end]) for a in port["addresses"]]
+        if self.is_container(end):
+            return [plain(a) for port in self.ports(end) for a in port["addresses"]]
         if end in self.outside:
-            return [a.split("/")[0] for a in self.outside[end]["addresses"]]
+            return [plain(a) for a in self.outside[end]["addresses"]]
         if end == "host":
-            return [a.split("/")[0] for addresses in self.bridges.values() for a in addresses]
+            return self.host_addresses()
         try:
             ipaddress.ip_address(end)
             return [end]
         except ValueError:
             return []
+
+    def namespace(self, end):
+        """Whose namespace speaks and answers for an end: a name, `host`, or None when there is nobody."""
+        name = end.partition("@")[0]
+        if name == "host" or name in self.containers or name in self.outside:
+            return name
+        for name in [*self.outside, *self.containers, "host"]:
+            if end in self.addresses(name):
+                return name
+        return None
 
     def words(self, end):
         """How explain is asked for an end: an outside namespace is each of its addresses."""

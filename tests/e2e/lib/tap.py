@@ -3,6 +3,7 @@
 
 import os
 import sys
+import tempfile
 import time
 import traceback
 
@@ -59,29 +60,53 @@ def _run_one(test):
             sys.stdout.flush()
 
 
-def main(tests, only=None):
-    """Runs the tests (functions that take a Host) one after the other. argv may name some of them."""
+def _start(test):
+    """Runs it in a process of its own; what it prints goes to a file, so that tests may run side by side."""
+    output = tempfile.TemporaryFile()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.dup2(output.fileno(), 1)
+            code = _run_one(test)
+        finally:
+            os._exit(code)
+    return pid, output, time.monotonic()
+
+
+def _finish(number, test, code, output, begin):
+    """The result's line, and what the test printed below it. True unless it failed."""
+    title = (test.__doc__ or test.__name__).strip().splitlines()[0].rstrip(".")
+    took = f"{time.monotonic() - begin:.1f} s"
+    if code == 0:
+        print(f"ok {number} - {title} ({test.__name__}, {took})")
+    elif code == 77:
+        print(f"ok {number} - {title} ({test.__name__}) # SKIP {test.__name__}")
+    else:
+        print(f"not ok {number} - {title} ({test.__name__}, {took})")
+    output.seek(0)
+    sys.stdout.write(output.read().decode(errors="replace"))
+    sys.stdout.flush()
+    output.close()
+    return code in (0, 77)
+
+
+def main(tests, only=None, jobs=1):
+    """Runs the tests (functions that take a Host), `jobs` of them at a time. argv may name some of them."""
     names = only or sys.argv[1:]
     chosen = [test for test in tests if not names or test.__name__ in names]
     print(f"1..{len(chosen)}", flush=True)
+    waiting = list(enumerate(chosen, 1))
+    running = {}
     failed = 0
-    for number, test in enumerate(chosen, 1):
-        title = (test.__doc__ or test.__name__).strip().splitlines()[0].rstrip(".")
-        begin = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                code = _run_one(test)
-            finally:
-                os._exit(code)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        took = f"{time.monotonic() - begin:.1f} s"
-        if code == 0:
-            print(f"ok {number} - {title} ({test.__name__}, {took})", flush=True)
-        elif code == 77:
-            print(f"ok {number} - {title} ({test.__name__}) # SKIP {test.__name__}", flush=True)
-        else:
-            failed += 1
-            print(f"not ok {number} - {title} ({test.__name__}, {took})", flush=True)
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            number, test = waiting.pop(0)
+            pid, output, begin = _start(test)
+            running[pid] = (number, test, output, begin)
+        pid, status = os.wait()
+        if pid in running:
+            number, test, output, begin = running.pop(pid)
+            failed += not _finish(number, test, os.waitstatus_to_exitcode(status), output, begin)
     sys.exit(1 if failed else 0)
