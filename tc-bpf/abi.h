@@ -334,6 +334,7 @@ enum bh_reason {
 struct bh_counter {
 	__u64 packets, bytes;
 };
+/* A packet between two ports of this host is judged twice, and counted twice. */
 /* By decision: PERCPU_ARRAY[BH_DECISIONS_MAX]; decision numbers keep their meaning over reloads. Decision 0 is none. */
 #define BH_DECISIONS_MAX 65536u
 /* By port index: PERCPU_ARRAY[BH_PORTS_MAX] of these; [0] from the container, [1] to it. */

@@ -47,6 +47,7 @@ struct bpf_world {
 	struct bulkhead_bpf *skeleton;
 	int ingress, egress;
 	int flows[8]; /* inner maps by port index */
+	uint32_t flow_entries[8];
 	int cells[2]; /* inner maps by slot */
 	int classes[2], services[2], prefixes4[2], prefixes6[2];
 	struct port a, b, r, u, c;	 /* C is conflicted, all on one bridge; c.map.domain is another's */

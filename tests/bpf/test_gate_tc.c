@@ -287,7 +287,7 @@ static void limits_hold_at_their_edges(void **state)
 	lab_desire(&f->lab, POLICY_ALLOW);
 	own_addresses = f->lab.table->addresses.count;
 	for (uint32_t i = 0; f->lab.table->addresses.count <= BH_ADDRS_MAX; i++) {
-		struct address_entry *entry = array_append(&f->lab.table->addresses);
+		struct address_entry *entry = LAB_APPEND(&f->lab.table->addresses);
 
 		*entry = (struct address_entry){.addr = addr_from_v4(0x14000000 + i), .class = BH_CLASS_UNASSIGNED};
 	}
@@ -303,7 +303,7 @@ static void limits_hold_at_their_edges(void **state)
 	lab_desire(&f->lab, POLICY_ALLOW);
 	f->lab.table->nat64.count = 0;
 	for (uint8_t i = 0; i <= BH_NAT64_MAX; i++) {
-		struct prefix *prefix = array_append(&f->lab.table->nat64);
+		struct prefix *prefix = LAB_APPEND(&f->lab.table->nat64);
 
 		*prefix = (struct prefix){.addr = {ADDR_V6, {0x20, 0x01, i}}, .length = 96};
 	}
@@ -315,7 +315,7 @@ static void limits_hold_at_their_edges(void **state)
 	lab_desire(&f->lab, POLICY_ALLOW);
 	f->lab.table->nat64.count = 0;
 	for (uint8_t i = 0; i < BH_NAT64_MAX; i++) {
-		struct prefix *prefix = array_append(&f->lab.table->nat64);
+		struct prefix *prefix = LAB_APPEND(&f->lab.table->nat64);
 
 		*prefix = (struct prefix){.addr = {ADDR_V6, {0x20, 0x02, i}}, .length = 96};
 	}
@@ -351,8 +351,10 @@ static void limits_hold_at_their_edges(void **state)
 static void many_ports_open_in_turns(void **state)
 {
 	struct fixture *f = *state;
-	struct gate_port ports[20];
+	struct gate_port *ports = calloc(20, sizeof(*ports));
 	size_t waiting = 0;
+
+	assert_non_null(ports);
 
 	/* Interfaces enough, without the containers behind them. */
 	for (int i = 0; i < 20; i++)
@@ -377,6 +379,7 @@ static void many_ports_open_in_turns(void **state)
 		assert_true(tc_gate_port_is_open(f->tc, ports[i].ifindex));
 	}
 	drift_is(f, NULL);
+	free(ports);
 }
 
 /* ---- Restarts and crashes
@@ -651,7 +654,7 @@ static void seeds_are_judged(void **state)
 {
 	struct fixture *f = *state;
 	struct pair kept = connection(f), unknown = connection(f);
-	struct sockaddr_in client;
+	struct sockaddr_in client = {0};
 	socklen_t size = sizeof(client);
 	struct gate_seed a_seed = {.protocol = IPPROTO_TCP, .direction = BH_FLOW_OUT, .remote_port = 5000}, b_seed;
 
