@@ -243,9 +243,9 @@ static int slot_check(struct tc_gate *tc, struct text *drift)
 	for (int i = 0; i < TC_SLOT_MAX; i++) {
 		uint32_t slot = active, id = 0;
 
-		if (bpf_map_lookup_elem(tc->maps[tc_slot_outers[i]], &slot, &id) == 0 && id == tc->slot_ids[active][i])
+		if (bpf_map_lookup_elem(tc->maps[tc_slot_outer(i)], &slot, &id) == 0 && id == tc->slot_ids[active][i])
 			continue;
-		text_appendf(drift, "the %s in force were changed by someone else\n", tc_map_names[tc_slot_outers[i]]);
+		text_appendf(drift, "the %s in force were changed by someone else\n", tc_map_names[tc_slot_outer(i)]);
 		found = 1;
 	}
 	if (tc_tai_offset() != tc->tai_offset) {

@@ -59,7 +59,11 @@ enum tc_slot_map {
 	TC_SLOT_PREFIXES6,
 	TC_SLOT_MAX
 };
-extern const enum tc_map tc_slot_outers[TC_SLOT_MAX];
+static inline enum tc_map tc_slot_outer(enum tc_slot_map which)
+{
+	return (enum tc_map)(TC_CELLS + which);
+}
+_Static_assert((int)TC_CELLS + TC_SLOT_PREFIXES6 == (int)TC_PREFIXES6, "both lists have one order");
 
 /* ---- Entries of hash maps (tc_hash.c) ---------------------------------------------------------------------------- */
 

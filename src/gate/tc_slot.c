@@ -17,11 +17,6 @@
 #define NS_PER_S      1000000000ull
 #define CHUNK_ENTRIES 4096u /* copied before a call to the kernel */
 
-const enum tc_map tc_slot_outers[TC_SLOT_MAX] = {
-	[TC_SLOT_CELLS] = TC_CELLS,	    [TC_SLOT_CLASSES] = TC_CLASSES,	[TC_SLOT_SERVICES] = TC_SERVICES,
-	[TC_SLOT_PREFIXES4] = TC_PREFIXES4, [TC_SLOT_PREFIXES6] = TC_PREFIXES6,
-};
-
 int64_t tc_tai_offset(void)
 {
 	struct timex timex = {0};
@@ -185,8 +180,8 @@ static int inner_fill(int fd, const struct tc_shape *shape, const struct table *
 /* A descriptor of the new inner map, or -errno. */
 static int inner_make(struct tc_gate *tc, const struct table *table, enum tc_slot_map which, struct error *error)
 {
-	const char *name = tc_map_names[tc_slot_outers[which]];
-	const struct tc_shape *shape = &tc->inner[tc_slot_outers[which]];
+	const char *name = tc_map_names[tc_slot_outer(which)];
+	const struct tc_shape *shape = &tc->inner[tc_slot_outer(which)];
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = shape->flags);
 	size_t count = entry_count(table, which);
 	AUTO_CLOSE int fd = -1;
@@ -267,7 +262,7 @@ int tc_slot_fill(struct tc_gate *tc, const struct table *table, struct error *er
 
 	tc->next_tai_offset = tc_tai_offset();
 	for (int i = 0; i < TC_SLOT_MAX; i++)
-		placements[i] = (struct placement){.inner = -1, .slot = tc->idle, .outer = tc->maps[tc_slot_outers[i]]};
+		placements[i] = (struct placement){.inner = -1, .slot = tc->idle, .outer = tc->maps[tc_slot_outer(i)]};
 	for (int i = 0; i < TC_SLOT_MAX && result >= 0; i++) {
 		result = inner_get(tc, table, i, error);
 		if (result >= 0)

@@ -154,7 +154,7 @@ static int link_to_front(struct tc_gate *tc, struct tc_port *port, enum tc_direc
 
 int tc_tcx_attach(struct tc_gate *tc, struct tc_port *port, enum tc_direction direction, struct error *error)
 {
-	uint32_t program, ids[TC_LINE_MAX];
+	uint32_t program = 0, ids[TC_LINE_MAX];
 	int *fd = &port->links[direction], result, count;
 	char name[64];
 

@@ -213,15 +213,15 @@ void lab_box_remove(struct lab *lab, struct lab_box *box)
 
 static void world_make(const struct lab *lab, struct world *world)
 {
-	struct world_bridge *bridge = array_append(&world->bridges);
-	struct addr *host = array_append(&world->host_addresses);
+	struct world_bridge *bridge = LAB_APPEND(&world->bridges);
+	struct addr *host = LAB_APPEND(&world->host_addresses);
 	struct prefix *subnet;
 
 	bridge->name = strdup("br0");
 	bridge->domain = lab->bridge;
-	subnet = array_append(&bridge->subnets);
+	subnet = LAB_APPEND(&bridge->subnets);
 	assert_int_equal(prefix_parse("10.9.0.0/24", subnet, NULL), 0);
-	subnet = array_append(&bridge->subnets);
+	subnet = LAB_APPEND(&bridge->subnets);
 	assert_int_equal(prefix_parse("fd09::/64", subnet, NULL), 0);
 	assert_int_equal(addr_parse(LAB_HOST, host), 0);
 	for (size_t i = 0; i < lab->box_count; i++) {
@@ -231,8 +231,8 @@ static void world_make(const struct lab *lab, struct world *world)
 
 		if (box->netns < 0)
 			continue;
-		container = array_append(&world->containers);
-		port = array_append(&world->ports);
+		container = LAB_APPEND(&world->containers);
+		port = LAB_APPEND(&world->ports);
 		container->name = strdup(box->name);
 		port->container = (uint32_t)world->containers.count - 1;
 		port->interface = strdup(box->interface);
@@ -241,7 +241,7 @@ static void world_make(const struct lab *lab, struct world *world)
 		port->domain = lab->bridge;
 		port->mac = box->mac;
 		for (int j = 0; j < 3; j++)
-			*(struct addr *)array_append(&port->addresses) = box->addresses[j];
+			*(struct addr *)LAB_APPEND(&port->addresses) = box->addresses[j];
 	}
 }
 

@@ -4,6 +4,8 @@
 #ifndef BULKHEAD_TESTS_LIB_LAB_H
 #define BULKHEAD_TESTS_LIB_LAB_H
 
+#include <stdlib.h>
+
 #include "gate/gate.h"
 #include "policy/world.h"
 #include "table/registry.h"
@@ -47,6 +49,15 @@ bool lab_allowed(void); /* tries all that lab_open() needs, in a process of its 
 struct lab_box *lab_box_add(struct lab *lab, const char *name);
 struct lab_box *lab_box_add_at(struct lab *lab, const char *name, uint32_t ifindex); /* 0: any */
 void lab_box_remove(struct lab *lab, struct lab_box *box);			     /* its interface vanishes */
+
+/* array_append() that never returns NULL. */
+#define LAB_APPEND(array)                                               \
+	({                                                              \
+		__typeof__((array)->items) item_ = array_append(array); \
+		if (!item_)                                             \
+			abort();                                        \
+		item_;                                                  \
+	})
 
 /* Compiles the policy for the boxes that there are into lab->desired, with a generation of its own. */
 void lab_desire(struct lab *lab, const char *policy);
