@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -198,8 +199,46 @@ static int child_watch(struct child *child, int timeout_ms)
 	return r == 0 ? loop_set_timer(child->timer, timeout_ms, 0) : r;
 }
 
-int child_run(struct loop *loop, const char *const argv[], size_t max_output, int timeout_ms, child_done_fn done,
-	      void *arg, struct child **ret_child)
+/* Close-on-exec does not help a copy: sockets held by it would stay open to our clients, the lock to our successor. */
+static void child_keep_only(int *fd)
+{
+	if (*fd != STDERR_FILENO + 1) {
+		dup2(*fd, STDERR_FILENO + 1);
+		*fd = STDERR_FILENO + 1;
+	}
+	(void)syscall(SYS_close_range, (unsigned int)*fd + 1, ~0u, 0);
+}
+
+static int child_copy(child_work_fn work, const void *what, int out_fd, pid_t *ret_pid)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		(void)setpgid(0, 0);
+		/* Blocked signals stay so: nobody reads them here. SIGKILL is not among them. */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+			_exit(EXIT_FAILURE);
+		child_keep_only(&out_fd);
+		(void)!nice(10); /* the enforcer goes first */
+		_exit(work(what, out_fd));
+	}
+	/* Both sides do it, so that it is done whoever runs first: child_kill() means the group. */
+	(void)setpgid(pid, pid);
+	*ret_pid = pid;
+	return 0;
+}
+
+/* Who is to be started: a program, or a copy of us. */
+struct child_start {
+	const char *const *argv;
+	child_work_fn work;
+	const void *what;
+};
+
+static int child_start(struct loop *loop, const struct child_start *start, size_t max_output, int timeout_ms,
+		       child_done_fn done, void *arg, struct child **ret_child)
 {
 	struct child *child = calloc(1, sizeof(*child));
 	int pipe_fds[2], r;
@@ -213,7 +252,10 @@ int child_run(struct loop *loop, const char *const argv[], size_t max_output, in
 		return r;
 	}
 	child->out_fd = pipe_fds[0];
-	r = fcntl(child->out_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : child_spawn(argv, pipe_fds[1], &child->pid);
+	r = fcntl(child->out_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+	if (r == 0)
+		r = start->argv ? child_spawn(start->argv, pipe_fds[1], &child->pid)
+				: child_copy(start->work, start->what, pipe_fds[1], &child->pid);
 	close(pipe_fds[1]);
 	if (r < 0) {
 		child_free(child);
@@ -226,4 +268,17 @@ int child_run(struct loop *loop, const char *const argv[], size_t max_output, in
 	}
 	*ret_child = child;
 	return 0;
+}
+
+int child_run(struct loop *loop, const char *const argv[], size_t max_output, int timeout_ms, child_done_fn done,
+	      void *arg, struct child **ret_child)
+{
+	return child_start(loop, &(struct child_start){.argv = argv}, max_output, timeout_ms, done, arg, ret_child);
+}
+
+int child_fork(struct loop *loop, child_work_fn work, const void *what, size_t max_output, int timeout_ms,
+	       child_done_fn done, void *arg, struct child **ret_child)
+{
+	return child_start(loop, &(struct child_start){.work = work, .what = what}, max_output, timeout_ms, done, arg,
+			   ret_child);
 }

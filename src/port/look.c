@@ -175,12 +175,27 @@ static int adopt_addresses(struct port_watch *watch, struct entry *entry, char r
 	return r == 0 ? claim_more(watch, entry, reason) : r;
 }
 
-static bool has_more_than_link_local(const struct port_addrs *addrs, const struct mac *mac)
+static bool has_one(const struct port_addrs *addrs)
 {
-	struct addr made = addr_link_local(mac);
-
 	for (size_t i = 0; i < addrs->count; i++) {
-		if (!addr_equal(&addrs->items[i], &made))
+		if (!addr_is_link_local(&addrs->items[i]))
+			return true;
+	}
+	return false;
+}
+
+/* A link-local address is enough to live (DHCP gives the others), but others are mostly set a moment later, and a port
+ * is better opened with all that it has. */
+#define LINK_LOCAL_GRACE_MS 500
+
+static bool has_enough(const struct entry *entry)
+{
+	if (has_one(&entry->strong) || has_one(&entry->weak))
+		return true;
+	if (monotonic_ms() - entry->first_ms < LINK_LOCAL_GRACE_MS)
+		return false;
+	for (size_t i = 0; i < entry->peer.addrs.count; i++) {
+		if (addr_is_link_local(&entry->peer.addrs.items[i].addr))
 			return true;
 	}
 	return false;
@@ -208,8 +223,7 @@ static void entry_adopt(struct port_watch *watch, struct entry *entry)
 	if (r < 0) {
 		missing(entry, "%s", r == -ENODATA ? "its other end has no MAC address" : strerror(-r));
 		entry_forget(entry);
-	} else if (!has_more_than_link_local(&entry->strong, &entry->mac) &&
-		   !has_more_than_link_local(&entry->weak, &entry->mac)) {
+	} else if (!has_enough(entry)) {
 		missing(entry, "%s",
 			reason[0]	  ? reason
 			: entry->peer.cut ? "it has more addresses than are read"
