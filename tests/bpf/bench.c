@@ -83,7 +83,7 @@ static void prefixes_fill(int map, uint32_t prefixes)
 
 static void cells_fill(int map, uint32_t prefixes, uint32_t rules)
 {
-	uint32_t classes = prefixes < CLASSES_MAX ? prefixes : CLASSES_MAX;
+	uint32_t classes = prefixes < 1 ? 1 : prefixes < CLASSES_MAX ? prefixes : CLASSES_MAX;
 	struct bh_cell allow = {.allow_until = BH_FOREVER, .allow_decision = 1, .base_reason = BH_DENY_DEFAULT};
 	struct bh_cell deny = {.deny_until = BH_FOREVER, .deny_decision = 2, .base_reason = BH_DENY_DEFAULT};
 

@@ -60,34 +60,34 @@ extern struct bpf_world world;
 struct frame {
 	const char *from, *to; /* addresses: what stands in the IP header, or ARP's sender and target */
 	const char *from_mac, *to_mac;
-	uint16_t type;	  /* EtherType; by default that of the addresses */
-	uint16_t tag;	  /* EtherType of a VLAN tag in the frame */
-	uint16_t tag2;	  /* of a second one within */
-	uint8_t protocol; /* IP's */
-	uint16_t sport, dport;
-	uint8_t flags; /* TCP's */
-	uint32_t seq, ack;
-	uint16_t window;
-	int scale; /* window scale + 1; 0: no option */
-	uint8_t icmp_type, icmp_code;
-	uint16_t id;	       /* ICMP's identifier */
-	uint32_t payload;      /* bytes behind the transport header, zeros */
-	const void *body;      /* instead: `payload` bytes */
-	const void *transport; /* instead of the transport header as well: `payload` bytes */
-	bool none;	       /* ... of which there are none */
-	uint8_t hop_limit;
+	const char *arp_mac; /* ARP: the sender's, inside */
 	const void *options; /* IPv4 options or IPv6 extension headers, `options_size` bytes; `protocol` stands last */
-	uint8_t options_size;
-	uint8_t next_header; /* IPv6: of the first extension header */
-	uint16_t fragment;   /* offset in bytes */
-	bool more;
+	const void *body;    /* behind the transport header: `payload` bytes; by default zeros */
+	const void *transport; /* instead of the transport header as well: `payload` bytes */
+	uint32_t payload;
+	uint32_t seq, ack;
+	uint32_t scale; /* window scale + 1; 0: no option */
 	uint32_t fragment_id;
-	uint8_t version, header_length; /* IPv4: to get them wrong */
-	int32_t length_error;		/* added to the length that IP states */
-	uint16_t operation;		/* ARP */
-	const char *arp_mac;		/* the sender's, inside */
-	uint32_t cut;			/* bytes off the end */
+	uint32_t cut; /* bytes off the end */
 	uint32_t gso_size;
+	int32_t length_error; /* added to the length that IP states */
+	uint16_t type;	      /* EtherType; by default that of the addresses */
+	uint16_t tag;	      /* EtherType of a VLAN tag in the frame */
+	uint16_t tag2;	      /* of a second one within */
+	uint16_t sport, dport;
+	uint16_t window;
+	uint16_t id;	    /* ICMP's identifier */
+	uint16_t fragment;  /* offset in bytes */
+	uint16_t operation; /* ARP */
+	uint8_t protocol;   /* IP's */
+	uint8_t flags;	    /* TCP's */
+	uint8_t icmp_type, icmp_code;
+	uint8_t hop_limit;
+	uint8_t options_size;
+	uint8_t next_header;		/* IPv6: of the first extension header */
+	uint8_t version, header_length; /* IPv4: to get them wrong */
+	bool more;			/* fragments follow */
+	bool none;			/* nothing behind the IP header */
 };
 size_t frame_build(const struct frame *frame, const struct port *port, bool from_port, uint8_t *buffer);
 

@@ -255,7 +255,7 @@ static void test_random(void **state)
 	static const uint16_t types[] = {IPV4, IPV6, ARP, VLAN, 0};
 	struct port closed = world.a;
 	unsigned int seed = 20261122;
-	uint8_t data[200];
+	uint8_t data[200] = {0};
 
 	(void)state;
 	closed.map.flags = 0;

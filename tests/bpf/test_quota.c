@@ -14,17 +14,18 @@
 
 enum { QUOTA = 64, HALF = 16 }; /* as world_reset sets them */
 
-static struct outcome a_opens(uint16_t sport)
+static struct outcome a_opens(uint32_t sport)
 {
 	return run_from(
 		&world.a,
-		&(struct frame){.from = "10.0.0.2", .to = OUTSIDE, .protocol = UDP, .sport = sport, .dport = 53});
+		&(struct frame){
+			.from = "10.0.0.2", .to = OUTSIDE, .protocol = UDP, .sport = (uint16_t)sport, .dport = 53});
 }
 
-static void a_is_answered(uint16_t sport)
+static void a_is_answered(uint32_t sport)
 {
 	TO(a, BH_CLASS_REMOTE, BH_ALLOW_FLOW, .from = OUTSIDE, .to = "10.0.0.2", .protocol = UDP, .sport = 53,
-	   .dport = sport);
+	   .dport = (uint16_t)sport);
 }
 
 /* Makes every flow of A's end now. */
@@ -53,7 +54,7 @@ static void test_half_open(void **state)
 	struct bh_event event;
 
 	(void)state;
-	for (uint16_t i = 1; i <= HALF; i++)
+	for (uint32_t i = 1; i <= HALF; i++)
 		expect(a_opens(i), BH_ALLOW_RULE, __FILE__, __LINE__);
 	events_none();
 	expect(a_opens(HALF + 1), BH_DROP_HALF_OPEN_FULL, __FILE__, __LINE__);
@@ -73,21 +74,21 @@ static void test_half_open(void **state)
 static void test_total(void **state)
 {
 	(void)state;
-	for (uint16_t i = 1; i <= QUOTA; i++) {
+	for (uint32_t i = 1; i <= QUOTA; i++) {
 		expect(a_opens(i), BH_ALLOW_RULE, __FILE__, __LINE__);
 		a_is_answered(i);
 	}
 	expect(a_opens(QUOTA + 1), BH_DROP_FLOWS_FULL, __FILE__, __LINE__);
 	assert_int_equal(event_only().reason, BH_DROP_FLOWS_FULL);
 	/* Nothing was evicted. */
-	for (uint16_t i = 1; i <= QUOTA; i++)
+	for (uint32_t i = 1; i <= QUOTA; i++)
 		expect(a_opens(i), BH_ALLOW_FLOW, __FILE__, __LINE__);
 	/* What has expired makes room, as soon as the next sweep may be. */
 	wait_ns(SECOND / 9);
 	a_expires(1, 10);
 	expect(a_opens(QUOTA + 1), BH_ALLOW_RULE, __FILE__, __LINE__);
 	assert_int_equal(flow_count(&world.a), QUOTA - 10 + 1);
-	for (uint16_t i = 2; i <= 10; i++) {
+	for (uint32_t i = 2; i <= 10; i++) {
 		expect(a_opens(QUOTA + i), BH_ALLOW_RULE, __FILE__, __LINE__);
 		a_is_answered(QUOTA + i);
 	}
@@ -99,7 +100,7 @@ static void test_total(void **state)
 static void test_sweep_rate(void **state)
 {
 	(void)state;
-	for (uint16_t i = 1; i <= QUOTA; i++) {
+	for (uint32_t i = 1; i <= QUOTA; i++) {
 		expect(a_opens(i), BH_ALLOW_RULE, __FILE__, __LINE__);
 		a_is_answered(i);
 	}
@@ -115,7 +116,7 @@ static void test_map_full(void **state)
 {
 	(void)state;
 	flows_size(&world.a, 8);
-	for (uint16_t i = 1; i <= 8; i++)
+	for (uint32_t i = 1; i <= 8; i++)
 		expect(a_opens(i), BH_ALLOW_RULE, __FILE__, __LINE__);
 	expect(a_opens(9), BH_DROP_FLOWS_FULL, __FILE__, __LINE__);
 	wait_ns(SECOND / 9);
@@ -141,8 +142,8 @@ static void test_flood(void **state)
 	assert_true(flow_count(&world.a) <= QUOTA);
 	FROM(b, BH_ALLOW_FLOW, .from = "10.0.0.3", .to = "10.0.0.2", .protocol = TCP, .sport = 443, .dport = 40000,
 	     .flags = SYN | ACK, .ack = 1);
-	for (uint16_t i = 1; i < HALF; i++)
-		TO(b, FRONT, BH_ALLOW_RULE, .from = "10.0.0.2", .to = "10.0.0.3", .protocol = TCP, .sport = i,
+	for (uint32_t i = 1; i < HALF; i++)
+		TO(b, FRONT, BH_ALLOW_RULE, .from = "10.0.0.2", .to = "10.0.0.3", .protocol = TCP, .sport = (uint16_t)i,
 		   .dport = 443, .flags = SYN);
 }
 
@@ -152,14 +153,14 @@ static void test_index_used_again(void **state)
 	struct port again = world.a;
 
 	(void)state;
-	for (uint16_t i = 1; i <= HALF; i++)
+	for (uint32_t i = 1; i <= HALF; i++)
 		expect(a_opens(i), BH_ALLOW_RULE, __FILE__, __LINE__);
 	expect(a_opens(HALF + 1), BH_DROP_HALF_OPEN_FULL, __FILE__, __LINE__);
 	again.map.id = 777;
 	port_set(&again);
 	own_set(&again, "10.0.0.2", BH_OWN_ADDRESS);
 	flows_size(&again, 128);
-	for (uint16_t i = 1; i <= HALF; i++)
+	for (uint32_t i = 1; i <= HALF; i++)
 		expect(a_opens(i), BH_ALLOW_RULE, __FILE__, __LINE__);
 }
 
