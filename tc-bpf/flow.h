@@ -180,13 +180,8 @@ static __always_inline int flow_admit(const struct bh_port *port, struct port_st
 		return BH_DROP_INTERNAL;
 	quota = settings->flow_quota;
 	half_quota = settings->flow_half_quota;
-	if (state->port_id != port->id) {
-		state->port_id = port->id;
-		state->lost = 0;
-		state->flows = 0;
-		state->half_open = 0;
-		state->sweep_at = 0;
-	}
+	if (unlikely(state->port_id != port->id))
+		port_state_claim(state, port->id);
 	if (likely(state->flows < quota && state->half_open < half_quota))
 		return BH_REASON_NONE;
 	flow_sweep_port(port, state, now);

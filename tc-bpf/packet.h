@@ -17,9 +17,10 @@
 
 #include "maps.h"
 
-#define likely(condition)   __builtin_expect(!!(condition), 1)
-#define unlikely(condition) __builtin_expect(!!(condition), 0)
-#define READ_ONCE(value)    (*(volatile __typeof__(value) *)&(value))
+#define likely(condition)     __builtin_expect(!!(condition), 1)
+#define unlikely(condition)   __builtin_expect(!!(condition), 0)
+#define READ_ONCE(value)      (*(volatile __typeof__(value) *)&(value))
+#define WRITE_ONCE(to, value) (*(volatile __typeof__(to) *)&(to) = (value))
 
 #define NS_PER_SEC 1000000000ull
 

@@ -37,6 +37,23 @@ static __always_inline void port_count(const struct bh_port *port, __u32 directi
 	counter_add(allowed ? &counters->allowed[direction & 1] : &counters->denied[direction & 1], bytes);
 }
 
+/* The state of an index belongs to the port that has the index now. Global: the loop is walked once by the verifier. */
+__noinline int port_state_claim(struct port_state *state, __u32 port_id)
+{
+	if (!state)
+		return 0;
+	for (__u32 i = 0; i < BH_REASON_MAX; i++) {
+		WRITE_ONCE(state->buckets[i].full_at, 0); /* or the compiler calls a memset that is not there */
+		WRITE_ONCE(state->buckets[i].suppressed, 0);
+	}
+	state->lost = 0;
+	state->flows = 0;
+	state->half_open = 0;
+	state->sweep_at = 0;
+	state->port_id = port_id;
+	return 0;
+}
+
 /* Takes one event from the bucket; false: it is to be left out, and has been counted. */
 static __always_inline bool bucket_take(struct event_bucket *bucket, __u64 now)
 {
@@ -96,6 +113,8 @@ static __noinline int event_report(struct __sk_buff *skb, struct packet *packet,
 
 	if (!state || reason >= BH_REASON_MAX)
 		return 0;
+	if (unlikely(state->port_id != port->id))
+		port_state_claim(state, port->id);
 	bucket = &state->buckets[reason];
 	if (!bucket_take(bucket, now))
 		return 0;

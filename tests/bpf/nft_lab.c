@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/if_ether.h>
@@ -117,6 +118,36 @@ long nft_lab_dropped(const char *counter)
 	dropped = (long)json_integer_value(json_object_get(json_object_get(status, "dropped"), counter));
 	json_decref(status);
 	return dropped;
+}
+
+#define SOON_TRIES 100 /* of 10 ms */
+
+static void wait_a_little(void)
+{
+	struct timespec time = {.tv_nsec = 10000000};
+
+	nanosleep(&time, NULL);
+}
+
+long nft_lab_dropped_at_least(const char *counter, long least)
+{
+	long dropped = nft_lab_dropped(counter);
+
+	for (int i = 0; i < SOON_TRIES && dropped < least; i++) {
+		wait_a_little();
+		dropped = nft_lab_dropped(counter);
+	}
+	return dropped;
+}
+
+bool nft_lab_prints_soon(const char *command, const char *words)
+{
+	for (int i = 0; i < SOON_TRIES; i++) {
+		if (nft_lab_prints(command, words))
+			return true;
+		wait_a_little();
+	}
+	return false;
 }
 
 bool nft_lab_prints(const char *command, const char *words)
@@ -297,13 +328,13 @@ void nft_lab_watch_stamps(const char *interface, uint32_t class, const char *mat
 		interface, match, interface);
 }
 
-static long lab_counter(const char *kind, const char *interface)
+static long lab_counter(const char *verb, const char *kind, const char *interface)
 {
 	char command[128];
 	long packets = -1;
 	FILE *out;
 
-	snprintf(command, sizeof(command), "nft reset counter netdev lab %s_%s", kind, interface);
+	snprintf(command, sizeof(command), "nft %s counter netdev lab %s_%s", verb, kind, interface);
 	out = popen(command, "re");
 	assert_non_null(out);
 	while (fgets(command, sizeof(command), out))
@@ -316,10 +347,12 @@ static long lab_counter(const char *kind, const char *interface)
 
 long nft_lab_wrong_stamps(const char *interface)
 {
-	return lab_counter("wrong", interface);
+	return lab_counter("reset", "wrong", interface);
 }
 
-long nft_lab_right_stamps(const char *interface)
+long nft_lab_right_stamps(const char *interface, long least)
 {
-	return lab_counter("right", interface);
+	for (int i = 0; i < SOON_TRIES && lab_counter("list", "right", interface) < least; i++)
+		wait_a_little();
+	return lab_counter("reset", "right", interface);
 }

@@ -30,8 +30,11 @@ void nft_lab_enter(const struct lab_box *box); /* this thread's network namespac
 
 /* What the door has dropped, by its counter ("closed_in"). */
 long nft_lab_dropped(const char *counter);
-/* Is this in what the shell command prints? */
+/* The same when it is at least so much, waited for: packets may be on their way. */
+long nft_lab_dropped_at_least(const char *counter, long least);
+/* Is this in what the shell command prints? And: is it, soon? */
 bool nft_lab_prints(const char *command, const char *words);
+bool nft_lab_prints_soon(const char *command, const char *words);
 
 /* UDP and TCP between boxes; NULL is the host (10.9.0.1, fd09::1). A datagram that does not come is waited for a
  * little: `expected` chooses how long. */
@@ -47,10 +50,11 @@ bool nft_lab_connects(struct lab_box *from, int family, uint16_t port);
 void nft_lab_frame(struct lab_box *from, const char *interface, const void *frame, size_t size, uint32_t mark);
 
 /* Counts what leaves by an interface of the host and matches (nft's words; "" is all) by whether its stamp is `class`.
- * The counts start again with each look. */
+ * The right ones are waited for until there are `least`; the wrong ones are to be looked at after them. The counts
+ * start again with each look. */
 void nft_lab_watch_stamps(const char *interface, uint32_t class, const char *match);
 long nft_lab_wrong_stamps(const char *interface);
-long nft_lab_right_stamps(const char *interface);
+long nft_lab_right_stamps(const char *interface, long least);
 
 #define STAMP(class) ((uint32_t)(class) << BH_STAMP_SHIFT_DEFAULT)
 

@@ -33,6 +33,7 @@ struct fixture {
 	int at_a, at_b, at_host; /* listeners: 6000, 5000, 7000 */
 };
 static struct fixture fixture;
+static bool old_kernel; /* clsact, and tables that are not owned: as on Linux 6.1 */
 
 static void gate_start(struct fixture *f)
 {
@@ -95,7 +96,9 @@ static int setup(void **state)
 	memset(f, 0, sizeof(*f));
 	if (!lab_open(&f->lab, &why))
 		fail_msg("%s", why);
-	f->options = (struct gate_options){.pin_dir = LAB_PIN_DIR,
+	f->options = (struct gate_options){.no_owner = old_kernel,
+					   .no_tcx = old_kernel,
+					   .pin_dir = LAB_PIN_DIR,
 					   .stamp_shift = BH_STAMP_SHIFT_DEFAULT,
 					   .flow_quota = 1024,
 					   .log_group = GATE_LOG_GROUP_DEFAULT};
@@ -106,6 +109,14 @@ static int setup(void **state)
 	f->at_host = lab_listen(&f->lab, NULL, ADDR_V4, 7000);
 	gate_start(f);
 	*state = f;
+	return 0;
+}
+
+static int setup_old_kernel(void **state)
+{
+	old_kernel = true;
+	setup(state);
+	old_kernel = false;
 	return 0;
 }
 
@@ -317,12 +328,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(door_closes_before_any_policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(containers_and_host, setup, teardown),
+		{"containers_and_host (old kernel)", containers_and_host, setup_old_kernel, teardown, NULL},
 		cmocka_unit_test_setup_teardown(reload_ends_flows_to_the_host, setup, teardown),
 		cmocka_unit_test_setup_teardown(new_port_is_closed_both_ways, setup, teardown),
 		cmocka_unit_test_setup_teardown(enforced_while_the_daemon_is_away, setup, teardown),
+		{"enforced_while_the_daemon_is_away (old kernel)", enforced_while_the_daemon_is_away, setup_old_kernel,
+		 teardown, NULL},
 		cmocka_unit_test_setup_teardown(failed_apply_keeps_the_old_policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_and_tells, setup, teardown),
 		cmocka_unit_test_setup_teardown(uninstall_leaves_nothing, setup, teardown),
+		{"uninstall_leaves_nothing (old kernel)", uninstall_leaves_nothing, setup_old_kernel, teardown, NULL},
 	};
 
 	if (!lab_allowed()) {

@@ -213,10 +213,31 @@ static long passed_count(void)
 	return packets;
 }
 
+/* Waits until as many packets were counted as were sent: the last may be on their way. */
+static void counts_settle(void)
+{
+	struct timespec wait = {.tv_nsec = 5000000};
+
+	for (int i = 0; i < 200; i++) {
+		uint64_t missing = 0;
+
+		for (size_t j = 0; j < subject.table->decisions.count; j++) {
+			uint32_t number = subject.table->decisions.items[j].number;
+
+			missing += subject.counted[number] > decision_count(number);
+		}
+		if (!missing)
+			return;
+		nanosleep(&wait, NULL);
+	}
+}
+
 static void counts_compare(const struct identity *identity, long expected_passes)
 {
-	long passes = passed_count();
+	long passes;
 
+	counts_settle();
+	passes = passed_count();
 	for (size_t i = 0; i < subject.table->decisions.count; i++) {
 		const struct decision *decision = &subject.table->decisions.items[i];
 		uint64_t is = decision_count(decision->number);

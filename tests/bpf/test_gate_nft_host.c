@@ -78,7 +78,7 @@ static void test_rules_decide_by_sender_and_service(void **state)
 	reaches(b, 80, false);
 	nft_lab_stamp(b, 4000); /* an identity that nobody has */
 	reaches(b, 80, false);
-	assert_true(nft_lab_dropped("unknown_sender") >= 2);
+	assert_true(nft_lab_dropped_at_least("unknown_sender", 2) >= 2);
 }
 
 /* One datagram of ICMP echo, and whether the host answers. */

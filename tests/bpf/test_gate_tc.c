@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -1031,6 +1031,30 @@ static void uninstall_leaves_nothing(void **state)
 	assert_int_equal(tc_gate_uninstall(&f->options, lab_ignore_line, NULL, &error), 0);
 }
 
+/* Where no init has mounted the BPF file system, the gate does, and takes it away again. */
+static void file_system_is_mounted(void **state)
+{
+	struct fixture *f = *state;
+	struct error error = {0};
+
+	gate_stop(f);
+	assert_int_equal(tc_gate_uninstall(&f->options, lab_ignore_line, NULL, &error), 0);
+	assert_int_equal(umount("/sys/fs/bpf"), 0);
+	assert_int_equal(access(LAB_PIN_DIR, F_OK), -1);
+	gate_start(f);
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	gate_stop(f);
+	gate_start(f); /* and is found mounted by the next */
+	apply(f, POLICY_ALLOW);
+	gate_stop(f);
+	assert_int_equal(tc_gate_uninstall(&f->options, lab_ignore_line, NULL, &error), 0);
+	assert_int_not_equal(umount("/sys/fs/bpf"), 0);
+	f->options.pin_dir = "/tmp";
+	assert_int_equal(tc_gate_open(&f->options, &f->tc, &error), -EINVAL);
+	assert_non_null(strstr(error.text, "not on a BPF file system"));
+}
+
 #define BOTH(test)                                                        \
 	{#test " (tcx)", test, setup, teardown, (void *)&with_tcx},       \
 	{                                                                 \
@@ -1075,6 +1099,7 @@ int main(void)
 		BOTH(events_and_drift_are_told),
 		TCX(rule_counters_start_at_nought),
 		BOTH(uninstall_leaves_nothing),
+		TCX(file_system_is_mounted),
 	};
 
 	if (!lab_allowed()) {

@@ -156,12 +156,18 @@ static void test_index_used_again(void **state)
 	for (uint32_t i = 1; i <= HALF; i++)
 		expect(a_opens(i), BH_ALLOW_RULE, __FILE__, __LINE__);
 	expect(a_opens(HALF + 1), BH_DROP_HALF_OPEN_FULL, __FILE__, __LINE__);
+	for (uint32_t i = 0; i < 50; i++)
+		FROM(a, BH_DROP_SOURCE_ADDRESS, .from = "10.0.0.3", .to = OUTSIDE, .protocol = UDP, .dport = 53);
 	again.map.id = 777;
 	port_set(&again);
 	own_set(&again, "10.0.0.2", BH_OWN_ADDRESS);
 	flows_size(&again, 128);
 	for (uint32_t i = 1; i <= HALF; i++)
 		expect(a_opens(i), BH_ALLOW_RULE, __FILE__, __LINE__);
+	/* Nor is what was left out of its events. */
+	events_take(NULL, 0);
+	FROM(a, BH_DROP_SOURCE_ADDRESS, .from = "10.0.0.3", .to = OUTSIDE, .protocol = UDP, .dport = 53);
+	assert_int_equal(event_only().suppressed, 0);
 }
 
 static void test_events_are_sampled(void **state)
