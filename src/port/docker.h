@@ -59,6 +59,8 @@ struct docker {
 	int64_t backoff_ms;
 	bool reachable;
 	bool listed; /* every container that runs was asked for, since it is reachable */
+	/* The list can't be had (labels of many megabytes are enough): the files tell the same. */
+	bool list_failed;
 	char why[REASON_MAX];
 	struct map *containers;		   /* id → engine_record */
 	struct map *networks;		   /* id → docker_network */

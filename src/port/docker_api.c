@@ -103,18 +103,26 @@ static int heard_list(struct docker *docker, const json_t *list)
 	return 0;
 }
 
-static int heard_container(struct docker *docker, const json_t *json)
+static int heard_container(struct docker *docker, const json_t *json, uint64_t hash)
 {
+	const struct engine_record *known;
 	struct engine_record record;
 	int r = engine_record_parse(json, "docker", &record);
 
 	if (r < 0)
 		return r == -EINVAL ? -EBADMSG : r;
+	known = map_get_text(docker->containers, record.owner.id);
 	if (!record.running) {
+		r = known ? 0 : 1;
 		docker_forget_container(docker, record.owner.id);
 		engine_record_free(&record);
-		return 0;
+		return r;
 	}
+	if (known && known->hash == hash) {
+		engine_record_free(&record);
+		return 1;
+	}
+	record.hash = hash;
 	record.owner.cgroup = engine_cgroup(docker->watch->options.proc, record.pid, record.owner.id);
 	return docker_keep_container(docker, &record);
 }
@@ -135,23 +143,28 @@ static int heard_networks(struct docker *docker, const json_t *list)
 	const json_t *item;
 	const void *key;
 	size_t i;
+	int nothing_new = 1;
 
 	if (!json_is_array(list))
 		return -EBADMSG;
 	for (size_t at = 0; map_next(docker->networks, &at, &key, NULL, NULL);) {
-		if (!list_holds(list, key))
-			docker_forget_network(docker, key);
+		if (list_holds(list, key))
+			continue;
+		docker_forget_network(docker, key);
+		nothing_new = 0;
 	}
 	json_array_foreach(list, i, item)
 	{
-		int r = 0;
+		int r = 1;
 
 		if (!map_get_text(docker->networks, port_json_text(item, "Id")))
 			r = heard_network(docker, item);
 		if (r == -ENOMEM)
 			return r;
+		if (r == 0)
+			nothing_new = 0;
 	}
-	return 0;
+	return nothing_new;
 }
 
 /* 0: something is new; 1: nothing is; or -errno. */
@@ -161,19 +174,22 @@ static int job_heard(struct docker_job *job, int status, const char *body, size_
 	json_t *json;
 	int r = -EBADMSG;
 
-	if (status == 404 && job->kind == DOCKER_INSPECT)
+	if (status == 404) {
+		if (job->kind == DOCKER_INSPECT)
+			r = map_get_text(docker->containers, job->id) ? 0 : 1;
+		else
+			r = map_get_text(docker->networks, job->id) ? 0 : 1;
 		docker_forget_container(docker, job->id);
-	else if (status == 404 && job->kind == DOCKER_NETWORK)
 		docker_forget_network(docker, job->id);
-	if (status == 404)
-		return 0;
+		return r;
+	}
 	json = port_json_parse(body, size);
 	switch (job->kind) {
 	case DOCKER_LIST:
 		r = heard_list(docker, json);
 		break;
 	case DOCKER_INSPECT:
-		r = heard_container(docker, json);
+		r = heard_container(docker, json, engine_hash(body, size));
 		break;
 	case DOCKER_NETWORKS:
 		r = heard_networks(docker, json);
@@ -198,19 +214,23 @@ static void job_done(void *arg, int status, const char *body, size_t size)
 		r = job_heard(job, status, body, size);
 		docker->reachable = true;
 		docker->why[0] = '\0';
-		if (r < 0)
-			snprintf(docker->why, sizeof(docker->why), "an answer can't be used: %s", strerror(-r));
-	} else if (status != -ETIMEDOUT) {
-		/* A start that hangs holds up one answer only; everything else means that Docker is not itself. */
-		not_reachable(docker, status);
 	}
+	/* One answer that fails (too large, too late, a container in trouble) says nothing of the others. When Docker
+	 * itself is gone, the events end. */
+	if (status != 200 && status != 404)
+		r = status < 0 ? status : -EREMOTEIO;
+	if (r < 0)
+		snprintf(docker->why, sizeof(docker->why), "an answer can't be used: %s", strerror(-r));
+	if (job->kind == DOCKER_LIST)
+		docker->list_failed = r < 0;
 	job->http = NULL; /* not before: what was heard may start others */
 	if (job->again && docker->reachable)
 		job->again = false; /* stays in the list, and begins anew */
 	else
 		job_remove(job);
 	jobs_start(docker);
-	if (r <= 0)
+	/* Only for news: who still waits for more looks again by itself, ever less often. */
+	if (r == 0)
 		port_watch_dirty(docker->watch);
 }
 

@@ -12,6 +12,15 @@
 
 #define CGROUP_FILE_MAX 65536u
 
+uint64_t engine_hash(const char *data, size_t size)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ (uint8_t)data[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
 bool engine_is_id(const char *text)
 {
 	return strlen(text) == ENGINE_ID_SIZE && strspn(text, "0123456789abcdef") == ENGINE_ID_SIZE;

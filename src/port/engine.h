@@ -25,6 +25,7 @@ struct engine_record {
 	bool host_network;
 	char *sandbox;		 /* name of the file that pins its own namespace; NULL: it has none */
 	int32_t pid;		 /* 0: not running, or not said */
+	uint64_t hash;		 /* of the text that it was made of, by whoever keeps it: 0 from here */
 	char reason[REASON_MAX]; /* not "": it can't be used, because of this */
 	struct {
 		ARRAY_OF(struct engine_endpoint);
@@ -39,7 +40,8 @@ struct engine_record {
 int engine_record_parse(const json_t *json, const char *runtime, struct engine_record *ret_record);
 void engine_record_free(struct engine_record *record);
 
-bool engine_is_id(const char *text); /* 64 hexadecimal digits */
+uint64_t engine_hash(const char *data, size_t size); /* FNV-1a; to see that an answer is the one that was had */
+bool engine_is_id(const char *text);		     /* 64 hexadecimal digits */
 /* "172.17.0.2/16" or "172.17.0.2": added; "": nothing. -EINVAL, -ENOSPC, -ENOMEM. */
 int engine_add_addr(struct port_addrs *addrs, const char *text);
 

@@ -156,7 +156,7 @@ static enum runtime_answer docker_ask(void *state, const struct runtime_question
 			 text_escape(shown, sizeof(shown), pin));
 		return RUNTIME_PENDING;
 	}
-	if (!docker->reachable)
+	if (!docker->reachable || docker->list_failed)
 		docker_read_all(docker);
 	network = question->bridge ? docker_by_bridge(docker, question->bridge->name) : NULL;
 	record = docker_by_sandbox(docker, pin);

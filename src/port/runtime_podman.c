@@ -86,25 +86,29 @@ static void files_changed(struct loop *loop, int fd, uint32_t epoll_events, void
 		podman_update(podman);
 }
 
-static void heard_one(struct podman *podman, const json_t *json)
+/* True when it is news. */
+static bool heard_one(struct podman *podman, const json_t *json)
 {
 	struct podman_container *container;
 	struct engine_record record;
+	AUTO_FREE char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 
-	if (engine_record_parse(json, "podman", &record) < 0) {
+	if (!text || engine_record_parse(json, "podman", &record) < 0) {
 		snprintf(podman->why, sizeof(podman->why), "what Podman says of a container can't be used");
-		return;
+		return false;
 	}
+	record.hash = engine_hash(text, strlen(text));
 	container = map_get_text(podman->containers, record.owner.id);
 	if (container && !container->record)
 		container->record = calloc(1, sizeof(*container->record));
-	if (!container || !container->record) {
+	if (!container || !container->record || container->record->hash == record.hash) {
 		engine_record_free(&record);
-		return;
+		return false;
 	}
 	record.owner.cgroup = engine_cgroup(podman->watch->options.proc, record.pid, record.owner.id);
 	engine_record_free(container->record);
 	*container->record = record;
+	return true;
 }
 
 static void inspected(void *arg, int status, const char *output, size_t size)
@@ -112,6 +116,7 @@ static void inspected(void *arg, int status, const char *output, size_t size)
 	struct podman *podman = arg;
 	json_t *list = status >= 0 ? port_json_parse(output, size) : NULL;
 	const json_t *item;
+	bool news = false;
 	void *value;
 	size_t i;
 
@@ -119,7 +124,7 @@ static void inspected(void *arg, int status, const char *output, size_t size)
 	podman->why[0] = '\0';
 	/* With one of many gone it fails, and prints the others all the same. */
 	if (json_is_array(list)) {
-		json_array_foreach(list, i, item) heard_one(podman, item);
+		json_array_foreach(list, i, item) news |= heard_one(podman, item);
 	} else {
 		snprintf(podman->why, sizeof(podman->why), "`podman container inspect` failed: %s",
 			 status < 0 ? strerror(-status) : "no list of containers");
@@ -128,7 +133,9 @@ static void inspected(void *arg, int status, const char *output, size_t size)
 	for (size_t at = 0; map_next(podman->containers, &at, NULL, NULL, &value);)
 		((struct podman_container *)value)->asked = false;
 	inspect_start(podman);
-	port_watch_dirty(podman->watch);
+	/* Only for news: who still waits looks again by itself, ever less often. */
+	if (news)
+		port_watch_dirty(podman->watch);
 }
 
 static void inspect_retry(struct loop *loop, void *arg)
