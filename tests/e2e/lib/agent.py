@@ -2,6 +2,7 @@
 """What a container does in a test: one forked process a network namespace that carries out orders. No interpreter is
 started and no sleep is needed: an order's answer comes when it is done."""
 
+import errno
 import os
 import pickle
 import signal
@@ -85,10 +86,10 @@ class Operations:
         try:
             client.settimeout(timeout)
             if mark is not None:
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("=I", mark))
             if source or source_port:
                 client.bind((source or ("::" if family == socket.AF_INET6 else "0.0.0.0"), source_port))
-            client.connect((address, port))
+            client.connect(endpoint(address, port))
             client.send(b"bulkhead")
             return client.recv(64) == b"bulkhead"
         except OSError:
@@ -212,9 +213,12 @@ class Operations:
     def send_frame_marked(self, interface, frame, mark):
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         try:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("=I", mark))
             raw.bind((interface, 0))
             raw.send(frame)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:  # how a program at the interface says that it has dropped it
+                raise
         finally:
             raw.close()
 
@@ -299,6 +303,14 @@ class Operations:
     def call(self, function, *args):
         """A module-level function of the test itself, run in here (pickled by name)."""
         return function(self, *args)
+
+
+def endpoint(address, port):
+    """For connect(), which wants a link-local address's interface (fe80::1%eth0) by number."""
+    if "%" not in address:
+        return address, port
+    address, interface = address.split("%")
+    return address, port, 0, socket.if_nametoindex(interface)
 
 
 def checksum(data):
