@@ -23,8 +23,8 @@ int gate_open(const struct gate_options *options, struct gate **ret_gate, struct
 	if (!gate)
 		return error_set(error, -ENOMEM, "out of memory");
 	gate->stamp_mask = ((1u << BH_STAMP_BITS) - 1) << options->stamp_shift;
-	/* The programs first: loading them takes a good part of a second, in which a door that has just been closed would
-	 * cut what runs already. A door that stands closed does so whether or not we are here. */
+	/* The programs first: loading them takes a good part of a second, in which a door that has just been closed
+	 * would cut what runs already. A door that stands closed does so whether or not we are here. */
 	result = tc_gate_open(options, &gate->tc, error);
 	if (result == 0)
 		result = nft_gate_open(options, &gate->nft, error);
