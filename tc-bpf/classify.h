@@ -215,14 +215,17 @@ static __always_inline int default_decide(struct packet *packet, const struct bh
 
 /* What the policy says of a flow between two classes. Returns a reason of policy, allow or deny, or BH_DROP_INTERNAL;
  * sets decision, valid_until, staged, src_class, dst_class, PACKET_LOG, PACKET_AUDITED, PACKET_STAGED_DENY. */
-static __noinline int policy_judge(struct packet *packet, __u32 src, __u32 dst, __u32 service)
+__noinline int policy_judge(struct packet *packet, __u32 src, __u32 dst, __u32 service)
 {
 	struct bh_class_info *src_info, *dst_info;
-	__u32 slot = packet->slot;
 	struct bh_cell *cell;
 	void *inner;
+	__u32 slot;
 	__u64 key;
 
+	if (!packet)
+		return BH_DROP_INTERNAL;
+	slot = packet->slot;
 	packet->src_class = src;
 	packet->dst_class = dst;
 	packet->decision = 0;
@@ -256,7 +259,7 @@ static __noinline int policy_judge(struct packet *packet, __u32 src, __u32 dst, 
 }
 
 /* May the two have anything to say to one another, one way or the other? For ARP and neighbour discovery. */
-static __noinline bool policy_reaches(__u32 slot, __u32 one, __u32 other)
+__noinline int policy_reaches(__u32 slot, __u32 one, __u32 other)
 {
 	struct bh_class_info *one_info, *other_info;
 	bool one_enforced, other_enforced;

@@ -146,14 +146,16 @@ static long flow_sweep_entry(void *map, const void *key, struct bh_flow *flow, s
 }
 
 /* Frees what has expired of this port's and counts the rest exactly. */
-static __noinline int flow_sweep_port(const struct bh_port *port, struct port_state *state, __u64 now)
+__noinline int flow_sweep_port(const struct bh_port *port, struct port_state *state, __u64 now)
 {
 	struct flow_sweep sweep = {.now = now};
+	__u32 index;
 	void *inner;
 
-	if (now < state->sweep_at)
+	if (!port || !state || now < state->sweep_at)
 		return 0;
-	inner = bpf_map_lookup_elem(&flows, &port->index);
+	index = port->index;
+	inner = bpf_map_lookup_elem(&flows, &index);
 	if (!inner)
 		return 0;
 	state->sweep_at = now + FLOW_SWEEP_INTERVAL;

@@ -57,7 +57,7 @@ static __always_inline int fragment_length_check(const struct packet *packet)
 }
 
 /* A first part that may pass: its followers may, too. BH_DROP_FRAGMENT_OVERLAP: a second first of a datagram. */
-static __noinline int fragment_note(struct packet *packet, const struct bh_port *port)
+__noinline int fragment_note(struct packet *packet, const struct bh_port *port)
 {
 	__u64 now = bpf_ktime_get_boot_ns();
 	struct fragment_key key;
@@ -65,6 +65,8 @@ static __noinline int fragment_note(struct packet *packet, const struct bh_port 
 	bool again;
 	__u32 place;
 
+	if (!packet || !port)
+		return BH_DROP_INTERNAL;
 	fragment_key_fill(&key, packet, port);
 	place = fragment_place(&key, port->index);
 	entry = bpf_map_lookup_elem(&fragments, &place);
@@ -81,14 +83,17 @@ static __noinline int fragment_note(struct packet *packet, const struct bh_port 
 	return again ? BH_DROP_FRAGMENT_OVERLAP : BH_REASON_NONE;
 }
 
-static __noinline int fragment_follow(struct packet *packet, const struct bh_port *port)
+__noinline int fragment_follow(struct packet *packet, const struct bh_port *port)
 {
 	__u64 now = bpf_ktime_get_boot_ns();
-	int reason = fragment_length_check(packet);
 	struct fragment_key key;
 	struct fragment *entry;
 	__u32 place, decision;
+	int reason;
 
+	if (!packet || !port)
+		return BH_DROP_INTERNAL;
+	reason = fragment_length_check(packet);
 	if (reason)
 		return reason;
 	fragment_key_fill(&key, packet, port);

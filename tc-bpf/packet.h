@@ -2,7 +2,11 @@
 /* One packet on its way through the gate: what it says, and what is found out about it. Lives on the stack of the
  * entry program and is handed down by pointer.
  *
- * Every step returns an enum bh_reason: BH_REASON_NONE to go on, an allow (below BH_DENY_RULE) or a denial to stop. */
+ * Every step returns an enum bh_reason: BH_REASON_NONE to go on, an allow (below BH_DENY_RULE) or a denial to stop.
+ *
+ * Functions that are not static are verified once and by themselves, the static ones for each way that leads to them.
+ * So what branches much is global; but a global function's arguments may not be keys of a map before Linux 6.2, and it
+ * must ask whether they are NULL. */
 #ifndef BULKHEAD_BPF_PACKET_H
 #define BULKHEAD_BPF_PACKET_H
 

@@ -499,7 +499,7 @@ static __always_inline int parse_transport(struct __sk_buff *skb, struct packet 
 	}
 }
 
-/* Everything but ARP's own body. A global function, so that the verifier looks at its many ways once. */
+/* Everything but ARP's own body. */
 __noinline int parse_packet(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port)
 {
 	int reason;

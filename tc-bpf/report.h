@@ -102,15 +102,19 @@ static __always_inline void event_fill(struct __sk_buff *skb, struct packet *pac
 }
 
 /* One line for the witness. `what`: verdict << 8 | reason. */
-static __noinline int event_report(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port, __u32 what)
+__noinline int event_report(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port, __u32 what)
 {
 	__u32 reason = what & 0xff, verdict = what >> 8;
-	struct port_state *state = bpf_map_lookup_elem(&port_state, &port->index);
 	__u64 now = bpf_ktime_get_boot_ns();
 	struct event_bucket *bucket;
+	struct port_state *state;
 	struct bh_event *event;
-	__u32 suppressed;
+	__u32 suppressed, index;
 
+	if (!skb || !packet || !port)
+		return 0;
+	index = port->index;
+	state = bpf_map_lookup_elem(&port_state, &index);
 	if (!state || reason >= BH_REASON_MAX)
 		return 0;
 	if (unlikely(state->port_id != port->id))

@@ -130,11 +130,14 @@ static __always_inline int tcp_reset(struct bh_flow *flow, const struct packet *
 }
 
 /* The state after a packet of an open flow from `end`; BH_DROP_TCP_INVALID for one that no end can have sent. */
-static __noinline int tcp_step(struct __sk_buff *skb, struct bh_flow *flow, const struct packet *packet, __u32 end)
+__noinline int tcp_step(struct __sk_buff *skb, struct bh_flow *flow, const struct packet *packet, __u32 end)
 {
-	__u8 flags = packet->tcp_flags;
 	__u32 from = end & 1;
+	__u8 flags;
 
+	if (!skb || !flow || !packet)
+		return BH_DROP_INTERNAL;
+	flags = packet->tcp_flags;
 	if (flags & TCP_RST)
 		return tcp_reset(flow, packet, from);
 	if (flags & TCP_SYN) {

@@ -50,10 +50,27 @@ int nft_lab_teardown(void **state)
 	return 0;
 }
 
+#define SOON_TRIES 100 /* of 10 ms */
+
+static void wait_a_little(void)
+{
+	struct timespec time = {.tv_nsec = 10000000};
+
+	nanosleep(&time, NULL);
+}
+
+void nft_lab_ready(void)
+{
+	/* The kernel notices a carrier when it gets to it. */
+	for (int i = 0; i < 3 * SOON_TRIES && nft_lab_prints("bridge link show", "state disabled"); i++)
+		wait_a_little();
+}
+
 void nft_lab_start(void)
 {
 	struct error error = {0};
 
+	nft_lab_ready();
 	if (nft_gate_open(&nft_lab.options, &nft_lab.nft, &error) < 0)
 		fail_msg("%s", error.text);
 }
@@ -118,15 +135,6 @@ long nft_lab_dropped(const char *counter)
 	dropped = (long)json_integer_value(json_object_get(json_object_get(status, "dropped"), counter));
 	json_decref(status);
 	return dropped;
-}
-
-#define SOON_TRIES 100 /* of 10 ms */
-
-static void wait_a_little(void)
-{
-	struct timespec time = {.tv_nsec = 10000000};
-
-	nanosleep(&time, NULL);
 }
 
 long nft_lab_dropped_at_least(const char *counter, long least)

@@ -18,7 +18,8 @@ extern struct nft_lab nft_lab; /* the test's one */
 int nft_lab_setup(void **state);
 int nft_lab_teardown(void **state);
 
-void nft_lab_start(void);				 /* nft_gate_open() */
+void nft_lab_ready(void);				 /* waits until the bridge forwards on all of its ports */
+void nft_lab_start(void);				 /* the same, and nft_gate_open() */
 void nft_lab_stop(void);				 /* nft_gate_close() */
 void nft_lab_desire(const char *policy);		 /* bridge and boxes, stamped from now on as the policy says */
 void nft_lab_commit(void);				 /* close, then commit what is desired */

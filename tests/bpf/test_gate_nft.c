@@ -58,6 +58,7 @@ static void test_closed_both_ways_from_the_start(void **state)
 
 	(void)state;
 	host_knows(a);
+	nft_lab_ready();
 	for (size_t i = 0; i < 2; i++) {
 		assert_true(passes(a, b, families[i], true));
 		assert_true(passes(NULL, a, families[i], true));
@@ -71,6 +72,7 @@ static void test_closed_both_ways_from_the_start(void **state)
 	assert_true(nft_lab_dropped_at_least("closed_out", 2) >= 2);
 	/* What the kernel of a container sends by itself (MLD, neighbour solicitation) gets nowhere either. */
 	lab_box_add(lab, "c");
+	nft_lab_ready();
 	assert_false(passes(&lab->boxes[2], a, ADDR_V6, false));
 }
 
@@ -137,6 +139,7 @@ static void test_link_local_groups_teach_the_bridge_nothing(void **state)
 	frame[12] = 0x88;
 	frame[13] = 0xcc; /* LLDP */
 	snprintf(command, sizeof(command), "bridge fdb show br br0 | grep '%s'", mac_format(&b->mac, mac));
+	nft_lab_ready();
 	nft_lab_frame(a, "eth0", frame, sizeof(frame), 0);
 	assert_true(nft_lab_prints_soon(command, "dev va")); /* that is what must not be */
 	passes(b, a, ADDR_V4, true);

@@ -557,7 +557,8 @@ static void test_the_ruleset_reads_well(void **state)
 	lab_box_add(lab, "b");
 	lab_box_add(lab, "c");
 	lab_box_add(lab, "d");
-	lab_run(lab, NULL, "ip link add mgmt0 type ifb; ip link add patch0 type ifb");
+	lab_run(lab, NULL,
+		"ip link set br0 address 02:00:00:00:00:01; ip link add mgmt0 type ifb; ip link add patch0 type ifb");
 	ignored[0].ifindex = if_nametoindex("mgmt0");
 	ignored[1].ifindex = if_nametoindex("patch0");
 	prefix_parse("192.0.2.0/25", &subnets[0], NULL);
