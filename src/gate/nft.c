@@ -27,11 +27,14 @@ int nft_table_states(struct nft_link *link, struct nft_table_state states[NFT_TA
 static int tables_ensure(struct nft_gate *nft, struct error *error)
 {
 	struct nft_table_state states[NFT_TABLE_COUNT];
-	struct nft_door closed = {0};
+	struct nft_links links = {0};
+	struct nft_door closed = {.links = &links};
 	struct nft_ruleset ruleset;
 	struct nft_batch batch = {0};
 	int rc = nft_table_states(&nft->link, states, error);
 
+	if (rc == 0)
+		rc = nft_links_read(&links, error);
 	if (rc < 0)
 		return rc;
 	nft_ruleset_init(&ruleset);
@@ -57,6 +60,7 @@ static int tables_ensure(struct nft_gate *nft, struct error *error)
 		error_set(error, rc, "nftables: memory is short");
 	nft_batch_free(&batch);
 	nft_ruleset_free(&ruleset);
+	array_free(&links);
 	return rc;
 }
 

@@ -131,7 +131,7 @@ static int tables_remove(struct nft_link *link, void (*report)(void *arg, const 
 	for (size_t i = 0; rc == 0 && i < NFT_TABLE_COUNT; i++) {
 		char line[64];
 
-		snprintf(line, sizeof(line), "nftables: table %s " NFT_GATE_TABLE,
+		snprintf(line, sizeof(line), "removed table %s " NFT_GATE_TABLE,
 			 nft_family_name(nft_table_family[i]));
 		if (exists[i])
 			report(arg, line);
@@ -154,7 +154,7 @@ static int settings_restore(const struct nft_pairs *befores, void (*report)(void
 		if (!link)
 			continue;
 		rc = nft_link_restore(&before, error);
-		snprintf(line, sizeof(line), "bridge settings of %s: as they were", link->name);
+		snprintf(line, sizeof(line), "put back the bridge settings of %s", link->name);
 		if (rc == 0)
 			report(arg, line);
 	}

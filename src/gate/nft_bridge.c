@@ -140,6 +140,11 @@ static int link_read(const struct nlmsghdr *message, void *arg)
 			if (mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
 				link->master = mnl_attr_get_u32(attr);
 			break;
+		case IFLA_ADDRESS:
+			link->has_mac = mnl_attr_get_payload_len(attr) == sizeof(link->mac.bytes);
+			if (link->has_mac)
+				memcpy(link->mac.bytes, mnl_attr_get_payload(attr), sizeof(link->mac.bytes));
+			break;
 		case IFLA_LINKINFO:
 			read_linkinfo(link, attr);
 			break;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/array.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -17,6 +18,8 @@ struct nft_link_info {
 	uint32_t ifindex, master;
 	char name[IFNAMSIZ];
 	bool bridge, veth;
+	bool has_mac;
+	struct mac mac;
 	bool port;		 /* of a bridge; the next two are known */
 	bool guard;		 /* BPDU guard */
 	uint8_t router;		 /* multicast router: 0 never, 1 learnt, 2 always, 3 temporarily */

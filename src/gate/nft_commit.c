@@ -339,14 +339,13 @@ static bool is_surprise(int rc)
 int nft_gate_commit(struct nft_gate *nft, const struct gate_desired *desired, struct error *error)
 {
 	struct desired_door wanted = {0};
-	struct error link_error = {0};
 	int rc;
 
 	nft->problem[0] = '\0';
-	if (nft_links_read(&wanted.links, &link_error) < 0)
-		problem_note(nft, &link_error);
-	else
-		links_harden(nft, desired, &wanted.links);
+	rc = nft_links_read(&wanted.links, error);
+	if (rc < 0)
+		return rc;
+	links_harden(nft, desired, &wanted.links);
 	rc = desired_collect(&wanted, nft, desired);
 	if (rc == 0)
 		rc = ports_remember(nft, desired);

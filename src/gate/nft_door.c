@@ -9,7 +9,8 @@
  *                       port's fragments never meet others; and once more after others' mangle rules (-150)
  *   inet output         `host`, before all others and after them: a process may have set any mark (SO_MARK)
  *   bridge output       `host` for frames that a process made (AF_PACKET passes no inet hook); routed packets between
- *                       containers leave by this hook too, have no socket any more, and keep their sender's stamp
+ *                       containers leave by this hook too, and keep their sender's stamp; `remote` for what is
+ *                       stacked on the bridge
  *   arp output          `host`
  *   postrouting         to a veth that is not open: dropped; a packet that leaves the host loses its stamp, since
  *                       tunnels' outer headers would inherit it
@@ -37,11 +38,13 @@
 #define PRIORITY_ARP	       (-300)
 #define LOOPBACK_IFINDEX       1u /* always (net/core/dev.c: LOOPBACK_IFINDEX) */
 
+#define SET_BRIDGES  "bridges"
 #define SET_GROUPS_4 "groups_4"
 #define SET_GROUPS_6 "groups_6"
 
 #define COUNTER_CLOSED_IN  "closed_in"
 #define COUNTER_CLOSED_OUT "closed_out"
+#define COUNTER_FORGED	   "forged"
 #define COUNTER_LINK_LOCAL "link_local"
 #define COUNTER_SUBNET	   "foreign_subnet"
 #define COUNTER_SENDER	   "unknown_sender"
@@ -278,18 +281,66 @@ static void bridge_input(struct render *render)
 	by_kind(render, chain, false, "veth", NFT_GOTO, "input_veth");
 }
 
+/* The bridges' own addresses: what the host sends by a bridge, its own and what it routes, comes from there. */
+static void bridges_add(struct render *render)
+{
+	struct nft_set description = {.name = (char *)SET_BRIDGES,
+				      .key_type = NFT_TYPE_ETHERADDR,
+				      .key_size = 6,
+				      .comment = "the bridges' own addresses"};
+	struct nft_set *set = nft_set_add(render->ruleset, render->table, &description);
+	const struct nft_links *links = render->door->links;
+
+	for (size_t i = 0; set && links && i < links->count; i++) {
+		struct nft_element element = {0};
+		bool known = false;
+
+		if (!links->items[i].bridge || !links->items[i].has_mac)
+			continue;
+		memcpy(element.key, links->items[i].mac.bytes, 6);
+		for (size_t j = 0; j < set->elements.count; j++)
+			known = known || memcmp(set->elements.items[j].key, element.key, sizeof(element.key)) == 0;
+		if (!known)
+			nft_element_add(render->ruleset, set, &element);
+	}
+}
+
+/* A stamp that was judged comes here by routing: from the bridge's address, with a route. Interfaces that are stacked
+ * on a bridge and live in other namespaces (macvlan) send by this hook too, with any mark their processes asked for,
+ * and are no part of the host. */
 static void bridge_output(struct render *render)
 {
+	int forged = nft_chain_add(render->ruleset, render->table, "forged");
+	int judged = nft_chain_add(render->ruleset, render->table, "output_judged");
 	int chain = base(render, "output", NF_BR_LOCAL_OUT, PRIORITY_BRIDGE_FIRST);
 	struct nft_rule_writer *writer = rule(render, chain);
 
+	refuse(render, forged, BH_DROP_NO_STAMP, true, COUNTER_FORGED);
 	nft_rule_socket(writer);
 	nft_rule_stamp(writer, render->settings->mask, stamp(render, BH_CLASS_HOST));
+	nft_rule_verdict(writer, NF_ACCEPT, NULL);
 	end(render, "made by a process of the host, whatever it says");
+	by_mark(render, chain, NFT_CMP_GTE, BH_CLASS_UNASSIGNED, NFT_GOTO, "output_judged");
+	writer = rule(render, chain);
+	nft_rule_source_mac_in(writer, true, SET_BRIDGES);
+	nft_rule_stamp(writer, render->settings->mask, stamp(render, BH_CLASS_REMOTE));
+	nft_rule_verdict(writer, NF_ACCEPT, NULL);
+	end(render, "stacked on the bridge: not the host");
 	writer = rule(render, chain);
 	nft_rule_mark(writer, render->settings->mask, NFT_CMP_EQ, 0);
 	nft_rule_stamp(writer, render->settings->mask, stamp(render, BH_CLASS_HOST));
 	end(render, "made by the kernel");
+	writer = rule(render, judged);
+	nft_rule_source_mac_in(writer, true, SET_BRIDGES);
+	nft_rule_verdict(writer, NFT_GOTO, "forged");
+	end(render, NULL);
+	if (!render->settings->features.route)
+		return;
+	nft_rule_routed(rule(render, judged));
+	nft_rule_verdict(&render->writer, NFT_RETURN, NULL);
+	end(render, "routed: its sender's stamp stays");
+	nft_rule_verdict(rule(render, judged), NFT_GOTO, "forged");
+	end(render, NULL);
 }
 
 static void bridge_table(struct render *render)
@@ -299,6 +350,8 @@ static void bridge_table(struct render *render)
 	render->table = NFT_TABLE_BRIDGE;
 	sets_add(render);
 	before_add(render);
+	bridges_add(render);
+	counter(render, COUNTER_FORGED, "by a bridge, with a stamp that was not judged");
 	counter(render, COUNTER_CLOSED_IN, "from ports that are not open");
 	counter(render, COUNTER_CLOSED_OUT, "to ports that are not open");
 	counter(render, COUNTER_LINK_LOCAL, "to link-local groups");

@@ -80,6 +80,9 @@ int nft_features_probe(struct nft_link *link, struct nft_features *ret_features,
 	nft_rule_begin(&writer, &ruleset, NFT_TABLE_INET, chain);
 	nft_rule_log(&writer, "probe", 1, 1);
 	nft_rule_end(&writer, NULL, NULL);
+	nft_rule_begin(&writer, &ruleset, NFT_TABLE_INET, chain);
+	nft_rule_routed(&writer);
+	nft_rule_end(&writer, NULL, NULL);
 	rc = ruleset.failed ? error_set(error, -ENOMEM, "memory is short") : probe(link, 0, NULL, error);
 	if (rc == 0) {
 		const struct nft_rule *rules = ruleset.tables[NFT_TABLE_INET].chains.items[chain].rules.items;
@@ -88,6 +91,7 @@ int nft_features_probe(struct nft_link *link, struct nft_features *ret_features,
 		features.owner = probe(link, NFT_FLAG_OWNER | NFT_FLAG_PERSIST, NULL, NULL) == 0;
 		features.conntrack = probe(link, 0, &rules[0], NULL) == 0;
 		features.log = probe(link, 0, &rules[1], NULL) == 0;
+		features.route = probe(link, 0, &rules[2], NULL) == 0;
 		*ret_features = features;
 	}
 	nft_ruleset_free(&ruleset);

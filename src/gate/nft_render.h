@@ -13,7 +13,8 @@
 struct nft_features {
 	bool owner; /* tables that belong to us and outlive us */
 	bool conntrack;
-	bool log; /* NFLOG */
+	bool log;   /* NFLOG */
+	bool route; /* `meta rtclassid`: tells packets that have a route */
 };
 
 struct nft_settings {
@@ -33,7 +34,7 @@ struct nft_door {
 	size_t before_count;
 	const struct gate_via *via;
 	size_t via_count;
-	const struct nft_links *links; /* this namespace's; for `via` */
+	const struct nft_links *links; /* this namespace's; NULL: not known */
 	const struct addr *groups;     /* bridges' broadcast addresses: traffic to them was judged at the port */
 	size_t group_count;
 };

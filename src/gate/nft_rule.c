@@ -254,6 +254,21 @@ void nft_rule_socket(struct nft_rule_writer *writer)
 	compare(writer, NFT_CMP_GTE, &lowest, sizeof(lowest));
 }
 
+void nft_rule_routed(struct nft_rule_writer *writer)
+{
+	uint32_t none = UINT32_MAX;
+
+	/* Likewise: no realm is that high, but the rule ends where there is no route to ask for one. */
+	meta_load(writer, NFT_META_RTCLASSID);
+	compare(writer, NFT_CMP_NEQ, &none, sizeof(none));
+}
+
+void nft_rule_source_mac_in(struct nft_rule_writer *writer, bool not, const char *set)
+{
+	payload_load(writer, NFT_PAYLOAD_LL_HEADER, ETH_ALEN, ETH_ALEN, REG_FIRST);
+	lookup_set(writer, not, set);
+}
+
 void nft_rule_link_local_group(struct nft_rule_writer *writer)
 {
 	static const uint8_t mask[ETH_ALEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xf0};

@@ -49,6 +49,9 @@ void nft_rule_interface_name_in(struct nft_rule_writer *writer, bool not, const 
 /* … the bits of the mark under `mask`, as a number, compare so (NFT_CMP_EQ, NFT_CMP_LT …) with `value`. */
 void nft_rule_mark(struct nft_rule_writer *writer, uint32_t mask, enum nft_cmp_ops op, uint32_t value);
 void nft_rule_socket(struct nft_rule_writer *writer); /* … a process of this namespace has the packet's socket */
+void nft_rule_routed(struct nft_rule_writer *writer); /* … the packet has a route: it came by IP, not as a frame */
+/* … the frame's source address is, or with `not` is not, in the set. */
+void nft_rule_source_mac_in(struct nft_rule_writer *writer, bool not, const char *set);
 void nft_rule_link_local_group(struct nft_rule_writer *writer); /* … the destination is 01:80:c2:00:00:0X */
 void nft_rule_protocol(struct nft_rule_writer *writer, uint8_t protocol);
 void nft_rule_family(struct nft_rule_writer *writer, uint8_t nfproto);	     /* NFPROTO_IPV4, NFPROTO_IPV6; in inet */
