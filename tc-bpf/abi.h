@@ -257,7 +257,8 @@ struct bh_config {
 	__u32 next_port_id;
 	__u32 host_deferred; /* 1: host-bound packets are judged by the nft door alone (its tables are owned); 0: the tc
 			      * gate refuses what neither a rule for the host nor a published port could allow */
-	__u64 pad[2];
+	__u64 netns_cookie; /* SO_NETNS_COOKIE of the namespace whose interfaces these are; 0: not known */
+	__u64 pad;
 };
 
 /* Ports published by the host (runtimes' -p): protocol and port, host order. Present: may be another container behind

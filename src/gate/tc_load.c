@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "base/file.h"
 #include "bulkhead.skel.h"
@@ -32,6 +33,10 @@ const char *const tc_map_names[TC_MAP_MAX] = {
 };
 const char *const tc_direction_names[TC_DIRECTION_MAX] = {"ingress", "egress"};
 const char *const tc_program_names[TC_DIRECTION_MAX] = {"bulkhead_ingress", "bulkhead_egress"};
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
 
 /* What libbpf said last: it prints, a library here returns. */
 static char libbpf_words[200];
@@ -270,6 +275,31 @@ static int programs_note(const struct bulkhead_bpf *skeleton, int programs[TC_DI
 	return 0;
 }
 
+static uint64_t netns_cookie(void)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(uint64_t);
+	uint64_t cookie = 0;
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0)
+		return 0;
+	return cookie;
+}
+
+/* One BPF file system may be seen from several network namespaces, in which interfaces have the same numbers. */
+static int netns_check(struct tc_gate *tc, struct error *error)
+{
+	uint64_t cookie = netns_cookie();
+
+	if (tc->config->netns_cookie && cookie && tc->config->netns_cookie != cookie)
+		return error_set(error, -EBUSY,
+				 "the state pinned in %s belongs to another network namespace: pin elsewhere, or "
+				 "uninstall it",
+				 tc->pin_dir);
+	tc->config->netns_cookie = cookie;
+	return 0;
+}
+
 static int config_map(struct tc_gate *tc, struct error *error)
 {
 	void *config = mmap(NULL, sizeof(struct bh_config), PROT_READ | PROT_WRITE, MAP_SHARED, tc->maps[TC_CONFIG], 0);
@@ -278,11 +308,12 @@ static int config_map(struct tc_gate *tc, struct error *error)
 		return error_set(error, -errno, "cannot map the configuration: %s", strerror(errno));
 	tc->config = config;
 	if (tc->taken_over)
-		return 0;
+		return netns_check(tc, error);
 	*tc->config = (struct bh_config){
 		.magic = BH_ABI_MAGIC,
 		.version = BH_ABI_VERSION,
 		.next_port_id = 1,
+		.netns_cookie = netns_cookie(),
 	};
 	tc_config_write(tc);
 	return 0;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -581,6 +582,23 @@ static void newer_state_is_refused(void **state)
 	assert_false(a_reaches_b(f, 5010));
 }
 
+static void state_of_another_namespace_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct error error = {0};
+	struct tc_gate *tc;
+
+	apply(f, POLICY_ALLOW);
+	gate_stop(f);
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(tc_gate_open(&f->options, &tc, &error), -EBUSY);
+	assert_non_null(strstr(error.text, "another network namespace"));
+	assert_int_equal(setns(f->lab.netns, CLONE_NEWNET), 0);
+	assert_true(a_reaches_b(f, 5000));
+	gate_start(f);
+	assert_true(f->tc->taken_over);
+}
+
 /* ---- Interfaces come and go
  * --------------------------------------------------------------------------------------------- */
 
@@ -1084,6 +1102,7 @@ int main(void)
 		BOTH(survives_kills),
 		TCX(half_made_pins_are_made_anew),
 		TCX(newer_state_is_refused),
+		TCX(state_of_another_namespace_is_refused),
 		TCX(gone_port_leaves_nothing),
 		TCX(number_used_again_while_away),
 		TCX(vanished_interface_is_told),
