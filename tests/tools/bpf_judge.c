@@ -408,6 +408,14 @@ static json_t *answer_json(const struct judge *judge, const struct answer *answe
 	return json;
 }
 
+static bool ends_are_one_container(const struct world *world, const struct party_end *a, const struct party_end *b)
+{
+	if (a->port == UINT32_MAX || b->port == UINT32_MAX)
+		return false;
+	return a->port == b->port || (world->ports.items[a->port].container != WORLD_NOBODY &&
+				      world->ports.items[a->port].container == world->ports.items[b->port].container);
+}
+
 static json_t *question_answer(struct judge *judge, const char *from_word, const char *to_word, const char *service)
 {
 	struct party_ends from = {0}, to = {0};
@@ -427,7 +435,7 @@ static json_t *question_answer(struct judge *judge, const char *from_word, const
 
 			if (source->addr.family != target->addr.family ||
 			    (source->port == UINT32_MAX && target->port == UINT32_MAX) ||
-			    (source->port != UINT32_MAX && source->port == target->port))
+			    ends_are_one_container(&judge->world, source, target))
 				continue;
 			for (size_t k = 0; k < atoms.count; k++) {
 				struct answer answer = {0};

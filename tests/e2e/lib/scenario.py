@@ -12,7 +12,7 @@ LAYERS = ("naive", "table", "bpf", "wire")
 VERDICTS = ("allow", "deny", "audit", "mixed", "unpoliced")
 
 KEYS = {"description", "topology", "policy", "files", "expect", "events", "then", "only", "control"}
-TOPOLOGY_KEYS = {"bridges", "containers", "outside", "routes", "forwarding"}
+TOPOLOGY_KEYS = {"bridges", "overlapping", "containers", "outside", "routes", "forwarding"}
 CONTAINER_KEYS = {"bridge", "addresses", "ports", "interface", "labels", "image", "namespace", "runtime", "cgroup", "unmanaged"}
 PORT_KEYS = {"bridge", "addresses", "interface"}
 OUTSIDE_KEYS = {"uplink", "host", "addresses"}
@@ -102,6 +102,7 @@ class Scenario:
         topology = data["topology"]
         known(path, topology, TOPOLOGY_KEYS)
         self.bridges = topology.get("bridges", {})
+        self.overlapping = topology.get("overlapping", [])  # bridges whose subnets are others' as well
         self.containers = topology.get("containers", {})
         self.outside = topology.get("outside", {})
         self.routes = topology.get("routes", {})
@@ -136,7 +137,9 @@ class Scenario:
 
     def world(self):
         subnets = {
-            name: [str(ipaddress.ip_interface(a).network) for a in addresses] for name, addresses in self.bridges.items()
+            name: [str(ipaddress.ip_interface(a).network) for a in addresses]
+            for name, addresses in self.bridges.items()
+            if addresses and name not in self.overlapping
         }
         containers = []
         for name, container in self.containers.items():
@@ -153,7 +156,7 @@ class Scenario:
                 for port in self.ports(name)
             ]
             containers.append(entry)
-        host = {"addresses": self.host_addresses(), "bridges": {name: nets for name, nets in subnets.items() if nets}}
+        host = {"addresses": self.host_addresses(), "bridges": subnets}
         return json.dumps({"version": 1, "host": host, "containers": containers})
 
     def write(self, directory, step):

@@ -294,7 +294,9 @@ class Wire:
             if event.get("silent"):
                 continue
             wanted = {key: event[key] for key in ("verdict", "reason") if key in event}
-            flow = self.host.wait_flow(from_=item.source_address, to=item.target, service=told_service(item), **wanted)
+            if item.source != "host":
+                wanted["from_"] = item.source_address
+            flow = self.host.wait_flow(to=item.target, service=told_service(item), **wanted)
             if "rule" in event:
                 line = step.line(flow["rule"])
                 tap.expect(event["rule"] in line, f"{event}: the line {line!r} has no {event['rule']!r}")
@@ -332,7 +334,7 @@ def told_service(item):
 
 def is_about(flow, item):
     return (
-        flow.get("from", {}).get("address") == item.source_address
+        item.source_address in (flow.get("from", {}).get("address"), "0.0.0.0", "::")
         and flow.get("to", {}).get("address") == item.target
         and flow.get("service") == told_service(item)
     )
