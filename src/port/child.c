@@ -253,9 +253,10 @@ static int child_start(struct loop *loop, const struct child_start *start, size_
 	}
 	child->out_fd = pipe_fds[0];
 	r = fcntl(child->out_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
-	if (r == 0)
-		r = start->work ? child_copy(start->work, start->what, pipe_fds[1], &child->pid)
-				: child_spawn(start->argv, pipe_fds[1], &child->pid);
+	if (r == 0 && start->work)
+		r = child_copy(start->work, start->what, pipe_fds[1], &child->pid);
+	else if (r == 0)
+		r = start->argv ? child_spawn(start->argv, pipe_fds[1], &child->pid) : -EINVAL;
 	close(pipe_fds[1]);
 	if (r < 0) {
 		child_free(child);
