@@ -30,6 +30,7 @@ struct cli {
 	bool json;
 	bool colour; /* of standard output */
 	int width;   /* columns of the terminal; 0: no terminal, don't cut */
+	bool quiet;  /* a daemon that is away is no news: cli_ask() and cli_follow() don't tell */
 };
 
 struct cli_command {
@@ -37,6 +38,7 @@ struct cli_command {
 	const char *synopsis;				    /* its arguments */
 	const char *summary;				    /* one line of help */
 	const char *help;				    /* its options; may be NULL */
+	bool offline;					    /* takes --policy and --world */
 	int (*run)(struct cli *cli, int argc, char **argv); /* argv[0] is the command's name; returns enum cli_exit */
 };
 extern const struct cli_command cli_commands[];
@@ -64,6 +66,13 @@ int cli_fail_with(const struct cli *cli, const json_t *error);
 /* A usage error of a command: what, and where help is. Returns CLI_USAGE. */
 int cli_usage(const struct cli *cli, const char *command, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+struct option;
+/* getopt_long(3), whose mistakes are told as all others: then it returns '?', the answer to which is CLI_USAGE.
+ * `letters` begins with a colon. */
+int cli_option(const struct cli *cli, const char *command, int argc, char **argv, const char *letters,
+	       const struct option *options);
+/* CLI_USAGE, told, when words are left at optind. */
+int cli_no_more(const struct cli *cli, const char *command, int argc, char **argv);
 /* Prints JSON (indented on a terminal) and a newline; returns CLI_OK, or CLI_ERROR when it can't be written. */
 int cli_print_json(const struct cli *cli, const json_t *json);
 /* A field's text, "" when it is absent; escaped for a terminal into a static ring of buffers: good until 64 calls
@@ -73,11 +82,15 @@ const char *cli_escape(const char *untrusted);
 json_int_t cli_number(const json_t *object, const char *key);
 /* "2 minutes ago" of an RFC 3339 time field; "" when it is absent. In the same ring. */
 const char *cli_ago(const json_t *object, const char *key);
-/* "file:line" of {"file","line"}; "" when absent. In the same ring. */
+/* "path:line" of {"path" or "file", "line"}, for an editor to jump to; "" when absent. In the same ring. */
 const char *cli_place(const json_t *rule);
+/* The same with the file's own name only: for lists. */
+const char *cli_short_place(const json_t *rule);
+/* Prints as much of an (escaped) text as fits a line of which `taken` columns are; "…" for the rest. */
+void cli_print_cut(const struct cli *cli, size_t taken, const char *text);
 
-/* A table of aligned columns: cells are copied; printed with two blanks between columns. Cut to cli->width only in the
- * last column. Numbers (columns in `right`) are aligned right. */
+/* A table of aligned columns: cells are copied; printed with two blanks between columns, those that are empty in every
+ * row left out. Never cut: its words are for copying. Numbers (columns in `right`) are aligned right. */
 struct cli_table {
 	size_t columns;
 	uint32_t right; /* bit i: column i is aligned right */
@@ -97,13 +110,18 @@ size_t cli_columns(const char *text);
 /* Sends a request (stolen) and waits for the answer. CLI_OK: *ret_result is a new reference. Otherwise the failure has
  * been told already and its exit code is returned. */
 int cli_ask(const struct cli *cli, json_t *request, json_t **ret_result);
+/* The same over a connection that stays open: *stream is NULL at first; the caller closes it. */
+int cli_ask_on(const struct cli *cli, FILE **stream, json_t *request, json_t **ret_result);
 /* Sends a request (stolen) and calls `fn` for each line until the daemon hangs up or `fn` returns false. */
 int cli_follow(const struct cli *cli, json_t *request, bool (*fn)(void *arg, json_t *line), void *arg);
 
 /* ---- render: from the answers' JSON to text, on standard output ---- */
 void render_status(const struct cli *cli, const json_t *status);
 void render_ports(const struct cli *cli, const json_t *ports);
-void render_counters(const struct cli *cli, const json_t *counters, bool unused);
+void render_counters(const struct cli *cli, const json_t *counters);
+/* {"rules": those of the policy's rules that were never hit}: a new reference, NULL when memory is short. */
+json_t *counters_unused(const json_t *counters);
+void render_reload(const struct cli *cli, const json_t *report);
 void render_explain(const struct cli *cli, const json_t *answer);
 void render_matrix(const struct cli *cli, const json_t *matrix);
 void render_matrix_dot(const json_t *matrix);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <errno.h>
+#include <getopt.h>
 #include <time.h>
 
 #include "cli/cli.h"
+#include "cli/defaults.h"
 #include "policy/load.h"
 
-#define DEFAULT_POLICY_DIR "/etc/bulkhead/policy"
+#define CHECK_PATHS_MAX 65u /* one more than bulkheadd takes */
 
 static int print_json(const struct cli *cli, const struct policy *policy, const struct diagnostics *diagnostics)
 {
@@ -19,30 +21,47 @@ static int print_json(const struct cli *cli, const struct policy *policy, const 
 	return code;
 }
 
+static void print_count(const char *before, size_t count, const char *one)
+{
+	printf("%s%zu %s%s", before, count, one, count == 1 ? "" : "s");
+}
+
 static void print_text(const struct cli *cli, const struct policy *policy, const struct diagnostics *diagnostics)
 {
 	static const struct sources no_sources;
 
 	diagnostics_print(diagnostics, policy ? &policy->sources : &no_sources, cli->colour, stdout);
-	if (diagnostics->errors == 0)
-		printf("ok: %zu zones, %zu groups, %zu networks, %zu rules\n", policy->zones.count,
-		       policy->groups.count, policy->networks.count, policy->rules.count);
+	if (diagnostics->errors || !policy)
+		return;
+	print_count("ok: ", policy->zones.count, "zone");
+	print_count(", ", policy->groups.count, "group");
+	print_count(", ", policy->networks.count, "network");
+	print_count(", ", policy->rules.count, "rule");
+	putchar('\n');
 }
 
 int command_check(struct cli *cli, int argc, char **argv)
 {
-	static const char *const standard[] = {DEFAULT_POLICY_DIR};
-	const char *const *paths = argc > 1 ? (const char *const *)(argv + 1) : standard;
+	static const struct option no_options[] = {{0}};
+	const char *paths[CHECK_PATHS_MAX] = {DEFAULT_POLICY_DIR};
 	struct diagnostics diagnostics = {0};
 	struct policy *policy = NULL;
 	struct error error = {0};
+	size_t count = 0;
 	int r, code = CLI_OK;
 
-	for (int i = 1; i < argc; i++)
-		if (argv[i][0] == '-' && argv[i][1])
-			return cli_usage(cli, "check ", "check has no option '%s'", argv[i]);
-	r = policy_load(paths, argc > 1 ? (size_t)argc - 1 : 1, (int64_t)time(NULL) * 1000000000ll, &policy,
-			&diagnostics, &error);
+	optind = 1;
+	if (cli_option(cli, "check ", argc, argv, ":", no_options) != -1)
+		return CLI_USAGE;
+	if (cli->world_path)
+		return cli_usage(cli, "check ", "--world is for explain and matrix");
+	if (argc - optind + 1 > (int)CHECK_PATHS_MAX)
+		return cli_usage(cli, "check ", "more than %u paths are no policy", CHECK_PATHS_MAX - 1);
+	if (cli->policy_path)
+		paths[count++] = cli->policy_path;
+	while (optind < argc)
+		paths[count++] = argv[optind++];
+	r = policy_load(paths, count ? count : 1, (int64_t)time(NULL) * 1000000000ll, &policy, &diagnostics, &error);
 	if (r < 0 && diagnostics.errors == 0)
 		code = cli_fail(cli, CLI_ERROR, "%s", error.text);
 	else if (cli->json)

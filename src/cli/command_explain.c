@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "cli/batch.h"
 #include "cli/offline.h"
 
 struct explain_options {
 	const char *batch, *now_text;
 	int64_t now;
+	bool naive;
 };
 
 static int64_t ns_now(void)
@@ -24,41 +28,41 @@ static int64_t ns_now(void)
 static int options_parse(struct cli *cli, int argc, char **argv, struct explain_options *options)
 {
 	static const struct option long_options[] = {
-		{"policy", required_argument, NULL, 'p'},
-		{"world", required_argument, NULL, 'w'},
 		{"batch", required_argument, NULL, 'b'},
 		{"now", required_argument, NULL, 'n'},
+		{"engine", required_argument, NULL, 'e'}, /* not in the help: to test the one against the other */
 		{0},
 	};
 	int option;
 
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "p:w:b:n:", long_options, NULL)) != -1) {
+	while ((option = cli_option(cli, "explain ", argc, argv, ":", long_options)) != -1) {
 		switch (option) {
-		case 'p':
-			cli->policy_path = optarg;
-			break;
-		case 'w':
-			cli->world_path = optarg;
-			break;
 		case 'b':
 			options->batch = optarg;
 			break;
 		case 'n':
 			if (time_parse(optarg, &options->now) < 0)
-				return cli_usage(cli, "explain ", "'%s' is no time like 2027-01-31T18:00:00Z", optarg);
+				return cli_usage(cli, "explain ", "'%s' is no time like 2027-01-31T18:00:00Z",
+						 cli_escape(optarg));
 			options->now_text = optarg;
+			break;
+		case 'e':
+			options->naive = strcmp(optarg, "naive") == 0;
+			if (!options->naive && strcmp(optarg, "table") != 0)
+				return cli_usage(cli, "explain ", "--engine is table or naive");
 			break;
 		default:
 			return CLI_USAGE;
 		}
 	}
-	if (cli->world_path && !cli->policy_path)
-		return cli_usage(cli, "explain ", "--world needs --policy");
-	if (options->batch ? optind != argc : optind + 3 != argc)
-		return cli_usage(cli, "explain ",
-				 options->batch ? "--batch takes its questions from the file"
-						: "explain needs FROM TO SERVICE");
+	if (options->naive && !cli->policy_path)
+		return cli_usage(cli, "explain ", "--engine needs --policy");
+	if (options->batch)
+		return optind == argc ? CLI_OK
+				      : cli_usage(cli, "explain ", "--batch takes its questions from the file");
+	if (optind + 3 != argc)
+		return cli_usage(cli, "explain ", "explain needs FROM TO SERVICE, as in 'web-1 db-1 tcp/5432'");
 	return CLI_OK;
 }
 
@@ -80,7 +84,7 @@ static int answer_offline(struct cli *cli, char **words, const struct explain_op
 {
 	struct offline offline;
 	struct error error = {0};
-	int code = offline_open(cli, options->now, &offline);
+	int code = offline_open(cli, options->now, options->naive, &offline);
 
 	if (code == CLI_OK &&
 	    explain_query(offline.explain, words[0], words[1], words[2], options->now, ret_answer, &error) < 0)
@@ -116,72 +120,112 @@ static int explain_one(struct cli *cli, char **words, const struct explain_optio
 
 /* ---- A batch ---- */
 
-static void print_line(const json_t *json)
+struct batch_run {
+	struct cli *cli;
+	const struct explain_options *options;
+	struct batch in;
+	struct offline offline;
+	FILE *stream; /* to the daemon */
+	bool malformed;
+};
+
+static int answer_print(struct batch_run *run, const json_t *answer)
 {
-	json_dumpf(json, stdout, JSON_COMPACT);
-	putchar('\n');
-}
-
-static int batch_line_live(struct cli *cli, char *line, const struct explain_options *options, bool *malformed)
-{
-	char *words[4], *rest = NULL;
-	size_t count = 0;
-	json_t *answer = NULL;
-	int code;
-
-	for (char *word = strtok_r(line, " \t\r\n", &rest); word && count < 4; word = strtok_r(NULL, " \t\r\n", &rest))
-		words[count++] = word;
-	if (count == 0)
-		return CLI_OK;
-	if (count != 3) {
-		*malformed = true;
-		puts("{\"error\":\"a line is FROM TO SERVICE\"}");
-		return CLI_OK;
-	}
-	code = answer_live(cli, words, options, &answer);
-	if (code == CLI_OK)
-		print_line(answer);
-	else if (code == CLI_ERROR)
-		*malformed = true; /* the daemon has said why */
-	json_decref(answer);
-	return code == CLI_UNREACHABLE ? code : CLI_OK;
-}
-
-static int batch_line_offline(struct cli *cli, struct offline *offline, const char *line, int64_t now, bool *malformed)
-{
-	json_t *answer = NULL;
-	int r = explain_batch_line(offline->explain, line, now, &answer);
-
-	if (r == -ENOMEM)
-		return cli_fail(cli, CLI_ERROR, "out of memory");
-	if (r < 0)
-		*malformed = true;
-	if (answer)
-		print_line(answer);
-	json_decref(answer);
+	if (json_object_get(answer, "error"))
+		run->malformed = true;
+	if (json_dumpf(answer, stdout, JSON_COMPACT) < 0 || putchar('\n') == EOF)
+		return CLI_ERROR;
 	return CLI_OK;
+}
+
+static int lines_offline(struct batch_run *run)
+{
+	const char *line;
+	int code = CLI_OK;
+
+	while (code == CLI_OK && (line = batch_line(&run->in))) {
+		json_t *answer = NULL;
+
+		if (explain_batch_line(run->offline.explain, line, run->options->now, &answer) == -ENOMEM)
+			return cli_fail(run->cli, CLI_ERROR, "out of memory");
+		if (answer)
+			code = answer_print(run, answer);
+		json_decref(answer);
+	}
+	return code;
+}
+
+/* What is no UTF-8 can't be in a request: its escape is no name either. */
+static json_t *line_json(const char *line)
+{
+	struct text text = {0};
+	json_t *json;
+
+	if (text_is_utf8(line, strlen(line)))
+		return json_string(line);
+	text_append_escaped(&text, line);
+	json = text.failed ? NULL : json_string(text_string(&text));
+	text_free(&text);
+	return json;
+}
+
+static int lines_live(struct batch_run *run)
+{
+	json_t *lines = json_array(), *answers = NULL, *answer, *request;
+	const char *line;
+	int code = CLI_OK;
+	size_t i;
+
+	while ((line = batch_line(&run->in)))
+		if (line[strspn(line, " \t\r\v\f")] != '\0' && json_array_append_new(lines, line_json(line)) < 0)
+			code = cli_fail(run->cli, CLI_ERROR, "out of memory");
+	if (code == CLI_OK && json_array_size(lines)) {
+		request = json_pack("{s:s,s:O}", "command", "explain", "lines", lines);
+		if (request && run->options->now_text)
+			json_object_set_new(request, "now", json_string(run->options->now_text));
+		code = cli_ask_on(run->cli, &run->stream, request, &answers);
+	}
+	json_array_foreach(answers, i, answer) if (code == CLI_OK && json_is_object(answer)) code =
+		answer_print(run, answer);
+	json_decref(answers);
+	json_decref(lines);
+	return code;
+}
+
+static int batch_each(struct batch_run *run)
+{
+	struct cli *cli = run->cli;
+	int r, code = CLI_OK;
+
+	while (code == CLI_OK && (r = batch_read(&run->in)) != 0) {
+		if (r < 0)
+			return cli_fail(cli, CLI_ERROR, "%s: %s", run->options->batch, strerror(-r));
+		code = cli->policy_path ? lines_offline(run) : lines_live(run);
+		/* Whoever asks line by line waits for it. */
+		if (fflush(stdout) == EOF)
+			return CLI_ERROR;
+	}
+	return code;
 }
 
 static int explain_batch(struct cli *cli, const struct explain_options *options)
 {
-	bool from_input = strcmp(options->batch, "-") == 0, malformed = false;
-	AUTO_FCLOSE FILE *file = from_input ? NULL : fopen(options->batch, "re");
-	FILE *in = from_input ? stdin : file;
-	AUTO_FREE char *line = NULL;
-	struct offline offline = {0};
-	size_t capacity = 0;
+	bool from_input = strcmp(options->batch, "-") == 0;
+	AUTO_CLOSE int fd = from_input ? -1 : open(options->batch, O_RDONLY | O_CLOEXEC);
+	struct batch_run run = {.cli = cli, .options = options, .in = {.fd = from_input ? STDIN_FILENO : fd}};
 	int code = CLI_OK;
 
-	if (!in)
-		return cli_fail(cli, CLI_ERROR, "%s: %s", options->batch, strerror(errno));
+	if (!from_input && fd < 0)
+		return cli_fail(cli, CLI_ERROR, "%s: %s", cli_escape(options->batch), strerror(errno));
 	cli->json = true;
 	if (cli->policy_path)
-		code = offline_open(cli, options->now, &offline);
-	while (code == CLI_OK && getline(&line, &capacity, in) > 0)
-		code = cli->policy_path ? batch_line_offline(cli, &offline, line, options->now, &malformed)
-					: batch_line_live(cli, line, options, &malformed);
-	offline_free(&offline);
-	return code == CLI_OK && malformed ? CLI_USAGE : code;
+		code = offline_open(cli, options->now, options->naive, &run.offline);
+	if (code == CLI_OK)
+		code = batch_each(&run);
+	offline_free(&run.offline);
+	if (run.stream)
+		fclose(run.stream);
+	return code == CLI_OK && run.malformed ? CLI_USAGE : code;
 }
 
 int command_explain(struct cli *cli, int argc, char **argv)

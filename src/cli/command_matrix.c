@@ -8,34 +8,20 @@
 static int options_parse(struct cli *cli, int argc, char **argv, bool *ret_dot)
 {
 	static const struct option long_options[] = {
-		{"policy", required_argument, NULL, 'p'},
-		{"world", required_argument, NULL, 'w'},
 		{"dot", no_argument, NULL, 'd'},
 		{0},
 	};
 	int option;
 
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "p:w:d", long_options, NULL)) != -1) {
-		switch (option) {
-		case 'p':
-			cli->policy_path = optarg;
-			break;
-		case 'w':
-			cli->world_path = optarg;
-			break;
-		case 'd':
-			*ret_dot = true;
-			break;
-		default:
+	while ((option = cli_option(cli, "matrix ", argc, argv, ":", long_options)) != -1) {
+		if (option != 'd')
 			return CLI_USAGE;
-		}
+		*ret_dot = true;
 	}
-	if (optind < argc)
-		return cli_usage(cli, "matrix ", "matrix takes no '%s'", argv[optind]);
-	if (cli->world_path && !cli->policy_path)
-		return cli_usage(cli, "matrix ", "--world needs --policy");
-	return CLI_OK;
+	if (*ret_dot && cli->json)
+		return cli_usage(cli, "matrix ", "--dot is another form than --json");
+	return cli_no_more(cli, "matrix ", argc, argv);
 }
 
 static int matrix_offline(struct cli *cli, json_t **ret_matrix)
@@ -43,7 +29,7 @@ static int matrix_offline(struct cli *cli, json_t **ret_matrix)
 	int64_t now = (int64_t)time(NULL) * 1000000000ll;
 	struct offline offline;
 	struct error error = {0};
-	int code = offline_open(cli, now, &offline);
+	int code = offline_open(cli, now, false, &offline);
 
 	if (code == CLI_OK && matrix_json(offline.explain, now, ret_matrix, &error) < 0)
 		code = cli_fail(cli, CLI_ERROR, "%s", error.text);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The commands that ask one question of the daemon and show the answer. */
 #include <getopt.h>
-#include <string.h>
 
 #include "cli/cli.h"
 
 static int no_arguments(struct cli *cli, int argc, char **argv)
 {
+	static const struct option no_options[] = {{0}};
 	char command[32];
 
-	if (argc <= 1)
-		return CLI_OK;
 	snprintf(command, sizeof(command), "%s ", argv[0]);
-	return cli_usage(cli, command, "%s takes no '%s'", argv[0], argv[1]);
+	optind = 1;
+	if (cli_option(cli, command, argc, argv, ":", no_options) != -1)
+		return CLI_USAGE;
+	return cli_no_more(cli, command, argc, argv);
 }
 
 static int ask_and_show(struct cli *cli, const char *command,
@@ -45,17 +46,6 @@ int command_ports(struct cli *cli, int argc, char **argv)
 	return code == CLI_OK ? ask_and_show(cli, "ports", render_ports) : code;
 }
 
-static void render_reload(const struct cli *cli, const json_t *report)
-{
-	const char *text = json_string_value(json_object_get(report, "text"));
-
-	if (text && *text)
-		fputs(text, stderr);
-	printf("%sgeneration %lld%s in force after %.0f ms\n", cli_colour(cli, COLOUR_BOLD),
-	       (long long)cli_number(report, "generation"), cli_colour(cli, COLOUR_PLAIN),
-	       json_number_value(json_object_get(report, "milliseconds")));
-}
-
 int command_reload(struct cli *cli, int argc, char **argv)
 {
 	int code = no_arguments(cli, argc, argv);
@@ -63,23 +53,40 @@ int command_reload(struct cli *cli, int argc, char **argv)
 	return code == CLI_OK ? ask_and_show(cli, "reload", render_reload) : code;
 }
 
-static void render_unused(const struct cli *cli, const json_t *counters)
-{
-	render_counters(cli, counters, true);
-}
-
-static void render_all(const struct cli *cli, const json_t *counters)
-{
-	render_counters(cli, counters, false);
-}
-
 int command_counters(struct cli *cli, int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "--unused") == 0)
-		return ask_and_show(cli, "counters", render_unused);
-	if (argc > 1)
-		return cli_usage(cli, "counters ", "counters takes no '%s'", argv[1]);
-	return ask_and_show(cli, "counters", render_all);
+	static const struct option long_options[] = {
+		{"unused", no_argument, NULL, 'u'},
+		{0},
+	};
+	json_t *counters = NULL, *rules;
+	bool unused = false;
+	int option, code;
+
+	optind = 1;
+	while ((option = cli_option(cli, "counters ", argc, argv, ":", long_options)) != -1) {
+		if (option != 'u')
+			return CLI_USAGE;
+		unused = true;
+	}
+	code = cli_no_more(cli, "counters ", argc, argv);
+	if (code == CLI_OK)
+		code = cli_ask(cli, json_pack("{s:s}", "command", "counters"), &counters);
+	if (code != CLI_OK)
+		return code;
+	if (unused) {
+		rules = counters_unused(counters);
+		json_decref(counters);
+		counters = rules;
+	}
+	if (!counters)
+		return cli_fail(cli, CLI_ERROR, "out of memory");
+	if (cli->json)
+		code = cli_print_json(cli, counters);
+	else
+		render_counters(cli, counters);
+	json_decref(counters);
+	return code;
 }
 
 int command_version(struct cli *cli, int argc, char **argv)

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/defaults.h"
 #include "gate/gate.h"
 
 struct uninstall {
@@ -23,7 +24,7 @@ static void report(void *arg, const char *line)
 
 	json_array_append_new(uninstall->removed, json_string(line));
 	if (!uninstall->cli->json)
-		printf("removed %s\n", cli_escape(line));
+		puts(cli_escape(line));
 }
 
 /* The daemon would put everything back at once. */
@@ -46,11 +47,11 @@ static void purge(struct uninstall *uninstall, const char *state_dir)
 
 	snprintf(path, sizeof(path), "%s/registry.json", state_dir);
 	if (unlink(path) == 0) {
-		snprintf(line, sizeof(line), "file %s", path);
+		snprintf(line, sizeof(line), "removed file %s", path);
 		report(uninstall, line);
 	}
 	if (rmdir(state_dir) == 0) {
-		snprintf(line, sizeof(line), "directory %s", state_dir);
+		snprintf(line, sizeof(line), "removed directory %s", state_dir);
 		report(uninstall, line);
 	}
 }
@@ -64,11 +65,11 @@ int command_uninstall(struct cli *cli, int argc, char **argv)
 		{"purge", no_argument, NULL, 'P'},
 		{0},
 	};
-	struct gate_options options = {.pin_dir = "/sys/fs/bpf/bulkhead",
+	struct gate_options options = {.pin_dir = DEFAULT_PIN_DIR,
 				       .stamp_shift = BH_STAMP_SHIFT_DEFAULT,
 				       .flow_quota = BH_FLOWS_PER_PORT_DEFAULT,
 				       .log_group = GATE_LOG_GROUP_DEFAULT};
-	const char *state_dir = "/var/lib/bulkhead", *run_dir = "/run/bulkhead";
+	const char *state_dir = DEFAULT_STATE_DIR, *run_dir = DEFAULT_RUN_DIR;
 	struct uninstall uninstall = {.cli = cli, .removed = json_array()};
 	struct error error = {0};
 	bool with_state = false;
@@ -76,7 +77,7 @@ int command_uninstall(struct cli *cli, int argc, char **argv)
 	json_t *result;
 
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	while ((option = cli_option(cli, "uninstall ", argc, argv, ":", long_options)) != -1) {
 		if (option == 'p')
 			options.pin_dir = optarg;
 		else if (option == 's')
@@ -88,8 +89,8 @@ int command_uninstall(struct cli *cli, int argc, char **argv)
 		else
 			return CLI_USAGE;
 	}
-	if (optind < argc)
-		return cli_usage(cli, "uninstall ", "uninstall takes no '%s'", argv[optind]);
+	if (cli_no_more(cli, "uninstall ", argc, argv) != CLI_OK)
+		return CLI_USAGE;
 	if (geteuid() != 0)
 		return cli_fail(cli, CLI_ERROR, "only root can do that");
 	if (daemon_runs(run_dir))

@@ -6,43 +6,58 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/defaults.h"
 
-#define DEFAULT_SOCKET "/run/bulkhead/control.sock"
+#define OFFLINE_HELP                                                                               \
+	"  --policy PATH   not as the daemon sees it, but by this policy: a file or a directory\n" \
+	"  --world FILE    with it: the containers and addresses that there would be\n"
 
 const struct cli_command cli_commands[] = {
-	{"status", "", "what is policed, how, and what is wrong", NULL, command_status},
-	{"ports", "", "a line a port: container, zone, addresses, state, packets", NULL, command_ports},
+	{"status", "", "what is policed, how, and what is wrong", NULL, false, command_status},
+	{"ports", "", "a line a port: container, zone, addresses, state, packets", NULL, false, command_ports},
 	{"explain", "FROM TO SERVICE", "may FROM reach TO, and which line says so",
-	 "  --policy PATH --world FILE   offline: this policy, these containers\n"
-	 "  --batch FILE                 'FROM TO SERVICE' a line ('-': standard input), a JSON object a line\n"
-	 "  --now TIME                   the clock that `expires` is held against (RFC 3339)\n"
-	 "FROM and TO: an address, a container (web-1, web-1@shop_net), a zone or group (shop, shop/front), a network "
-	 "or a\n"
-	 "built-in end (any host world internet private metadata multicast unassigned). 'container:', 'zone:' and "
-	 "'net:'\n"
-	 "in front make it plain. SERVICE: tcp/443, icmp/echo-request, a service's name.\n",
-	 command_explain},
-	{"matrix", "", "everybody against everybody",
-	 "  --policy PATH --world FILE   offline: this policy, these containers\n"
-	 "  --dot                        for Graphviz\n",
+	 OFFLINE_HELP "  --batch FILE    'FROM TO SERVICE' a line ('-': standard input); a JSON object a line\n"
+		      "  --now TIME      the clock that `expires` is held against, as 2027-01-31T18:00:00Z\n"
+		      "\n"
+		      "FROM and TO: an address or prefix, a container (web-1, web-1@shop_net), a zone or\n"
+		      "group (shop, shop/front), a network, or a built-in end (any host world internet\n"
+		      "private metadata multicast unassigned). A word that could be two of them is the\n"
+		      "first; 'container:', 'zone:' and 'net:' in front make it plain.\n"
+		      "SERVICE: tcp/443, udp/1000-2000, icmp/echo-request, proto/47, a service's name, all.\n"
+		      "\n"
+		      "Exit status: 0 allowed, 3 denied or not the same for all; with --batch 0, or 2 when\n"
+		      "a line is no question.\n",
+	 true, command_explain},
+	{"matrix", "", "everybody against everybody", OFFLINE_HELP "  --dot           for Graphviz\n", true,
 	 command_matrix},
 	{"flows", "", "what happened: allowed and denied, and by which line",
-	 "  -f, --follow       go on as it happens\n"
+	 "  -f, --follow       go on as it happens, also over a restart of the daemon\n"
 	 "  -n, --last N       only the last N (100)\n"
 	 "      --denied       only what was denied, or would be in audit mode\n"
 	 "      --from NAME    from this container, identity or address\n"
 	 "      --to NAME      to it\n"
-	 "      --zone ZONE    with this zone at an end\n",
-	 command_flows},
-	{"counters", "", "packets and bytes by rule", "  --unused   only what was never hit\n", command_counters},
-	{"check", "[PATH]...", "the errors and warnings of a policy", NULL, command_check},
-	{"reload", "", "load the policy again", NULL, command_reload},
+	 "      --zone ZONE    with this zone at an end\n"
+	 "\n"
+	 "Which flows are reported: `log` of rules and zones; denied ones if nothing says\n"
+	 "otherwise, sampled where there are many.\n",
+	 false, command_flows},
+	{"counters", "", "packets and bytes by rule",
+	 "  --unused   only rules that were never hit since they are in force\n", false, command_counters},
+	{"check", "[PATH]...", "the errors and warnings of a policy",
+	 "PATH is a file or a directory (" DEFAULT_POLICY_DIR "). Several are one policy.\n"
+	 "\n"
+	 "Exit status: 0, or 1 with errors.\n",
+	 true, command_check},
+	{"reload", "", "load the policy again, and wait until it is in force", NULL, false, command_reload},
 	{"uninstall", "", "take every trace of Bulkhead out of the kernel",
-	 "  --pins DIR    where programs and maps are pinned (/sys/fs/bpf/bulkhead)\n"
-	 "  --state DIR   with --purge: what outlives the daemon (/var/lib/bulkhead)\n"
-	 "  --purge       remove that as well\n",
-	 command_uninstall},
-	{"version", "", "versions, features, and what this kernel supports", NULL, command_version},
+	 "  --purge       and out of the state directory\n"
+	 "  --pins DIR    where programs and maps are pinned (" DEFAULT_PIN_DIR ")\n"
+	 "  --run DIR     where the daemon's lock is (" DEFAULT_RUN_DIR ")\n"
+	 "  --state DIR   what outlives the daemon (" DEFAULT_STATE_DIR ")\n"
+	 "\n"
+	 "Stop the daemon first. Containers can then reach whatever the host lets them reach.\n",
+	 false, command_uninstall},
+	{"version", "", "versions, features, and what this kernel supports", NULL, false, command_version},
 };
 const size_t cli_command_count = sizeof(cli_commands) / sizeof(*cli_commands);
 
@@ -58,10 +73,14 @@ static void print_help(void)
 		printf("  %-24s  %s\n", left, cli_commands[i].summary);
 	}
 	puts("\n  -s, --socket PATH       the daemon's control socket (" DEFAULT_SOCKET ")\n"
-	     "      --json              JSON with stable field names (docs/json.md)\n"
+	     "      --json              JSON with stable field names, errors too (docs/json.md)\n"
 	     "      --color WHEN        auto, always or never\n"
+	     "      --policy PATH, --world FILE\n"
+	     "                          explain, matrix: without a daemon, and without root\n"
 	     "  -h, --help              this text; after a command: that command's\n"
-	     "  -V, --version           the version\n");
+	     "  -V, --version           the version\n"
+	     "\n"
+	     "Exit status: 0; 1 failed; 2 wrong usage; 3 explain: denied; 4 no daemon answers.");
 }
 
 static void print_command_help(const struct cli_command *command)
@@ -114,95 +133,148 @@ static bool colour_wanted(const char *when)
 	return isatty(STDOUT_FILENO) == 1;
 }
 
-/* These may stand anywhere: before the command and after it. They are taken out of argv. */
-static int take_global(struct cli *cli, int *argc, char **argv, const char **ret_colour)
+/* ---- What may stand anywhere, before the command and after it ---- */
+
+struct global {
+	const char *name;
+	bool has_value;
+	const char **value; /* where to put it */
+};
+
+/* Is the word this option? 1: with its value in it; 0: its value, if it has one, is the next word; -1: no. */
+static int global_match(const struct global *global, const char *word)
 {
-	static const struct {
-		const char *name;
-		bool value;
-	} globals[] = {{"--socket", true}, {"-s", true}, {"--json", false}, {"--color", true}, {"--colour", true}};
-	int kept = 1;
+	size_t length = strlen(global->name);
 
-	for (int i = 1; i < *argc; i++) {
-		const char *value = NULL;
-		size_t option = 0;
+	if (strncmp(word, global->name, length) != 0)
+		return -1;
+	if (word[length] == '\0')
+		return 0;
+	return global->has_value && word[1] == '-' && word[length] == '=' ? 1 : -1;
+}
 
-		for (; option < sizeof(globals) / sizeof(*globals); option++) {
-			size_t length = strlen(globals[option].name);
+static int global_take(struct cli *cli, const struct global *global, int match, char **argv, int *index)
+{
+	const char *value = "";
 
-			if (strncmp(argv[i], globals[option].name, length) != 0)
-				continue;
-			if (argv[i][length] == '=' && globals[option].value) {
-				value = argv[i] + length + 1;
+	if (match == 1)
+		value = strchr(argv[*index], '=') + 1;
+	else if (global->has_value && !(value = argv[++*index]))
+		return cli_usage(cli, "", "%s needs a value", global->name);
+	*global->value = value;
+	return CLI_OK;
+}
+
+/* Takes them out of argv, up to a "--". */
+static int globals_take(struct cli *cli, int *argc, char **argv, const char **colour)
+{
+	const char *json = NULL;
+	const struct global globals[] = {
+		{"--json", false, &json},
+		{"--socket", true, &cli->socket_path},
+		{"-s", true, &cli->socket_path},
+		{"--color", true, colour},
+		{"--colour", true, colour},
+		{"--policy", true, &cli->policy_path},
+		{"--world", true, &cli->world_path},
+	};
+	int kept = 1, i, code = CLI_OK;
+
+	/* Mistakes found on the way are to be told in the right form. */
+	for (i = 1; i < *argc && strcmp(argv[i], "--") != 0; i++)
+		cli->json |= strcmp(argv[i], "--json") == 0;
+	for (i = 1; i < *argc && code == CLI_OK && strcmp(argv[i], "--") != 0; i++) {
+		size_t g = 0;
+		int match = -1;
+
+		for (; g < sizeof(globals) / sizeof(*globals); g++)
+			if ((match = global_match(&globals[g], argv[i])) >= 0)
 				break;
-			}
-			if (argv[i][length] == '\0') {
-				if (globals[option].value && i + 1 == *argc)
-					return cli_usage(cli, "", "%s needs a value", argv[i]);
-				value = globals[option].value ? argv[++i] : "";
-				break;
-			}
-		}
-		if (!value)
+		if (match < 0)
 			argv[kept++] = argv[i];
-		else if (option <= 1)
-			cli->socket_path = value;
-		else if (option == 2)
-			cli->json = true;
 		else
-			*ret_colour = value;
+			code = global_take(cli, &globals[g], match, argv, &i);
 	}
+	while (code == CLI_OK && i < *argc)
+		argv[kept++] = argv[i++];
 	*argc = kept;
 	argv[kept] = NULL;
-	return CLI_OK;
+	return code;
+}
+
+/* ---- Which command ---- */
+
+static int no_command(const struct cli *cli, const char *word)
+{
+	const char *near = command_nearest(word);
+
+	if (word[0] == '-')
+		return cli_usage(cli, "", "there is no option '%s'", cli_escape(word));
+	return cli_usage(cli, "", "there is no command '%s'%s%s%s", cli_escape(word), near ? " (did you mean '" : "",
+			 near ? near : "", near ? "'?)" : "");
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
+			return true;
+	return false;
+}
+
+static int command_run(struct cli *cli, int argc, char **argv)
+{
+	const struct cli_command *command = command_find(argv[0]);
+	char name[32];
+
+	if (!command)
+		return no_command(cli, argv[0]);
+	if (asks_for_help(argc, argv)) {
+		print_command_help(command);
+		return CLI_OK;
+	}
+	snprintf(name, sizeof(name), "%s ", command->name);
+	if (!command->offline && (cli->policy_path || cli->world_path))
+		return cli_usage(cli, name,
+				 "%s asks the daemon: --policy and --world are for explain, matrix and check",
+				 command->name);
+	if (cli->world_path && !cli->policy_path)
+		return cli_usage(cli, name, "--world needs --policy");
+	return command->run(cli, argc, argv);
 }
 
 int main(int argc, char **argv)
 {
 	struct cli cli = {.socket_path = DEFAULT_SOCKET};
-	const struct cli_command *command;
-	const char *colour = "auto", *near;
+	const char *colour = "auto";
 	char *only_status[] = {(char[]){"status"}, NULL};
 	int code;
 
-	code = take_global(&cli, &argc, argv, &colour);
+	code = globals_take(&cli, &argc, argv, &colour);
 	if (code != CLI_OK)
 		return code;
 	if (strcmp(colour, "auto") != 0 && strcmp(colour, "always") != 0 && strcmp(colour, "never") != 0)
-		return cli_usage(&cli, "", "--color is auto, always or never, not '%s'", colour);
+		return cli_usage(&cli, "", "--color is auto, always or never, not '%s'", cli_escape(colour));
 	cli.colour = !cli.json && colour_wanted(colour);
 	cli.width = terminal_width();
 	if (argc < 2)
-		return command_status(&cli, 1, only_status);
+		return command_run(&cli, 1, only_status);
+	if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0) {
+		puts("bulkhead " BULKHEAD_VERSION);
+		return CLI_OK;
+	}
 	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
 	    (strcmp(argv[1], "help") == 0 && argc < 3)) {
 		print_help();
 		return CLI_OK;
 	}
-	if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0) {
-		puts("bulkhead " BULKHEAD_VERSION);
+	if (strcmp(argv[1], "help") == 0) {
+		const struct cli_command *command = command_find(argv[2]);
+
+		if (!command)
+			return no_command(&cli, argv[2]);
+		print_command_help(command);
 		return CLI_OK;
 	}
-	if (strcmp(argv[1], "help") == 0) {
-		argv++;
-		argc--;
-		command = command_find(argv[1]);
-		if (command) {
-			print_command_help(command);
-			return CLI_OK;
-		}
-	}
-	command = command_find(argv[1]);
-	if (!command) {
-		near = command_nearest(argv[1]);
-		return cli_usage(&cli, "", "no command '%s'%s%s%s", argv[1], near ? " (did you mean '" : "",
-				 near ? near : "", near ? "'?)" : "");
-	}
-	for (int i = 2; i < argc; i++) {
-		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-			print_command_help(command);
-			return CLI_OK;
-		}
-	}
-	return command->run(&cli, argc - 1, argv + 1);
+	return command_run(&cli, argc - 1, argv + 1);
 }

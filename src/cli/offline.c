@@ -2,6 +2,7 @@
 #include "cli/offline.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "policy/load.h"
 
@@ -14,6 +15,22 @@ static void sources_free(struct sources *sources)
 	array_free(sources);
 }
 
+/* What is wrong with a file, as check prints it, or as an error object with its diagnostics. */
+static int tell(const struct cli *cli, const struct diagnostics *diagnostics, const struct sources *sources,
+		const char *message)
+{
+	json_t *error;
+
+	if (!cli->json) {
+		diagnostics_print(diagnostics, sources, isatty(STDERR_FILENO) && cli->colour, stderr);
+		return cli_fail(cli, CLI_ERROR, "%s", message);
+	}
+	error = json_pack("{s:s,s:o}", "message", message, "diagnostics", diagnostics_json(diagnostics, sources));
+	cli_fail_with(cli, error);
+	json_decref(error);
+	return CLI_ERROR;
+}
+
 static int load_policy(struct cli *cli, int64_t now, struct offline *offline)
 {
 	static const struct sources no_sources;
@@ -21,11 +38,9 @@ static int load_policy(struct cli *cli, int64_t now, struct offline *offline)
 	struct error error = {0};
 	int code = CLI_OK;
 
-	if (policy_load(&cli->policy_path, 1, now, &offline->policy, &diagnostics, &error) < 0) {
-		diagnostics_print(&diagnostics, offline->policy ? &offline->policy->sources : &no_sources, false,
-				  stderr);
-		code = cli_fail(cli, CLI_ERROR, "%s", diagnostics.errors ? "the policy has errors" : error.text);
-	}
+	if (policy_load(&cli->policy_path, 1, now, &offline->policy, &diagnostics, &error) < 0)
+		code = tell(cli, &diagnostics, offline->policy ? &offline->policy->sources : &no_sources,
+			    diagnostics.errors ? "the policy has errors" : error.text);
 	diagnostics_free(&diagnostics);
 	return code;
 }
@@ -38,17 +53,16 @@ static int load_world(struct cli *cli, struct offline *offline)
 
 	if (!cli->world_path)
 		return CLI_OK;
-	if (world_load(cli->world_path, &offline->world, &offline->world_sources, &diagnostics, &error) < 0) {
-		diagnostics_print(&diagnostics, &offline->world_sources, false, stderr);
-		code = cli_fail(cli, CLI_ERROR, "%s", diagnostics.errors ? "the world file has errors" : error.text);
-	} else {
+	if (world_load(cli->world_path, &offline->world, &offline->world_sources, &diagnostics, &error) < 0)
+		code = tell(cli, &diagnostics, &offline->world_sources,
+			    diagnostics.errors ? "the world file has errors" : error.text);
+	else
 		world_mark_unpoliced(&offline->world, &offline->policy->settings);
-	}
 	diagnostics_free(&diagnostics);
 	return code;
 }
 
-int offline_open(struct cli *cli, int64_t now, struct offline *offline)
+int offline_open(struct cli *cli, int64_t now, bool naive, struct offline *offline)
 {
 	struct error error = {0};
 	int code, r;
@@ -68,7 +82,11 @@ int offline_open(struct cli *cli, int64_t now, struct offline *offline)
 		return cli_fail(cli, CLI_ERROR, "%s", error.text[0] ? error.text : "out of memory");
 	offline->judge =
 		(struct table_judge){.table = offline->table, .policy = offline->policy, .world = &offline->world};
-	r = explain_new(offline->policy, &offline->world, table_judge, &offline->judge, &offline->explain, &error);
+	offline->naive = (struct naive){.policy = offline->policy, .world = &offline->world};
+	r = naive ? explain_new(offline->policy, &offline->world, naive_judge, &offline->naive, &offline->explain,
+				&error)
+		  : explain_new(offline->policy, &offline->world, table_judge, &offline->judge, &offline->explain,
+				&error);
 	return r < 0 ? cli_fail(cli, CLI_ERROR, "%s", error.text) : CLI_OK;
 }
 

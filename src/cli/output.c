@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,8 +73,59 @@ int cli_usage(const struct cli *cli, const char *command, const char *format, ..
 	va_end(args);
 	fail_say(cli, text);
 	if (!cli->json)
-		fprintf(stderr, "Try 'bulkhead %s--help'.\n", command);
+		fprintf(stderr, "'bulkhead %s--help' tells more.\n", command);
 	return CLI_USAGE;
+}
+
+static const char *option_nearest(const char *word, const struct option *options)
+{
+	const char *names[32];
+	size_t count = 0;
+
+	for (; options->name && count < 32; options++)
+		names[count++] = options->name;
+	return text_nearest(word, names, count);
+}
+
+static bool option_has(const struct option *options, int value)
+{
+	for (; options->name; options++)
+		if (options->val == value)
+			return true;
+	return false;
+}
+
+int cli_option(const struct cli *cli, const char *command, int argc, char **argv, const char *letters,
+	       const struct option *options)
+{
+	const char *word, *near;
+	int option;
+
+	opterr = 0;
+	option = getopt_long(argc, argv, letters, options, NULL);
+	if (option != '?' && option != ':')
+		return option;
+	/* In the midst of a cluster of letters it is the word before that stands here. */
+	word = argv[optind - 1];
+	if (strncmp(word, "--", 2) != 0 || (optopt && !option_has(options, optopt))) {
+		cli_usage(cli, command, option == ':' ? "-%c needs a value" : "there is no option '-%c'", optopt);
+	} else if (option == ':') {
+		cli_usage(cli, command, "%s needs a value", cli_escape(word));
+	} else if (optopt) {
+		cli_usage(cli, command, "%.*s takes no value", (int)strcspn(word, "="), word);
+	} else {
+		near = option_nearest(word + 2, options);
+		cli_usage(cli, command, "there is no option '%s'%s%s%s", cli_escape(word),
+			  near ? " (did you mean '--" : "", near ? near : "", near ? "'?)" : "");
+	}
+	return '?';
+}
+
+int cli_no_more(const struct cli *cli, const char *command, int argc, char **argv)
+{
+	if (optind >= argc)
+		return CLI_OK;
+	return cli_usage(cli, command, "%stakes no '%s'", command, cli_escape(argv[optind]));
 }
 
 /* ---- JSON ---- */
@@ -138,6 +190,31 @@ const char *cli_place(const json_t *rule)
 		return "";
 	snprintf(buffer, RING_WIDTH, "%s:%lld", cli_escape(file), (long long)cli_number(rule, "line"));
 	return buffer;
+}
+
+const char *cli_short_place(const json_t *rule)
+{
+	const char *place = cli_place(rule), *slash = strrchr(place, '/');
+
+	return slash ? slash + 1 : place;
+}
+
+void cli_print_cut(const struct cli *cli, size_t taken, const char *text)
+{
+	size_t room = cli->width > 0 ? (size_t)cli->width : SIZE_MAX, columns = 0;
+
+	if (cli->width == 0 || taken + cli_columns(text) <= room) {
+		fputs(text, stdout);
+		return;
+	}
+	/* One column is the ellipsis'. */
+	for (const char *at = text; *at; at++) {
+		columns += ((unsigned char)*at & 0xc0) != 0x80;
+		if (taken + columns + 1 > room) {
+			printf("%.*s…", (int)(at - text), text);
+			return;
+		}
+	}
 }
 
 /* ---- Tables ---- */

@@ -10,7 +10,7 @@ static void header(struct cli_table *table, const char *const *titles)
 		cli_table_add(table, COLOUR_BOLD, titles[i]);
 }
 
-static const char *joined(const json_t *list, char *buffer, size_t size)
+static void list_cell(struct cli_table *table, const json_t *list)
 {
 	struct text text = {0};
 	json_t *item;
@@ -18,9 +18,8 @@ static const char *joined(const json_t *list, char *buffer, size_t size)
 
 	json_array_foreach(list, i, item)
 		text_appendf(&text, "%s%s", i ? " " : "", cli_escape(json_string_value(item)));
-	snprintf(buffer, size, "%s", text_string(&text));
+	cli_table_add(table, COLOUR_PLAIN, text_string(&text));
 	text_free(&text);
-	return buffer;
 }
 
 static void number_cell(struct cli_table *table, json_int_t number, enum cli_colour colour)
@@ -52,10 +51,13 @@ void render_ports(const struct cli *cli, const json_t *ports)
 	static const char *const titles[] = {"PORT",  "CONTAINER", "RUNTIME", "IDENTITY",  "STATE",
 					     "FLOWS", "ALLOWED",   "DENIED",  "ADDRESSES", "REASON"};
 	struct cli_table table = {.columns = 10, .right = 7u << 5};
-	char buffer[512];
 	json_t *port;
 	size_t i;
 
+	if (json_array_size(ports) == 0) {
+		puts("no container's port is here");
+		return;
+	}
 	header(&table, titles);
 	json_array_foreach(ports, i, port)
 	{
@@ -66,10 +68,17 @@ void render_ports(const struct cli *cli, const json_t *ports)
 		cli_table_add(&table, COLOUR_PLAIN, cli_text(port, "runtime"));
 		cli_table_add(&table, COLOUR_PLAIN, cli_text(port, "identity"));
 		cli_table_add(&table, state_colour(state), state);
-		number_cell(&table, cli_number(port, "flows"), COLOUR_PLAIN);
-		number_cell(&table, packets(port, "allowed"), COLOUR_PLAIN);
-		number_cell(&table, packets(port, "denied"), packets(port, "denied") ? COLOUR_RED : COLOUR_PLAIN);
-		cli_table_add(&table, COLOUR_PLAIN, joined(json_object_get(port, "addresses"), buffer, sizeof(buffer)));
+		/* A port that is not policed has no counters: a nought would be a claim. */
+		if (json_object_get(port, "allowed")) {
+			number_cell(&table, cli_number(port, "flows"), COLOUR_PLAIN);
+			number_cell(&table, packets(port, "allowed"), COLOUR_PLAIN);
+			number_cell(&table, packets(port, "denied"),
+				    packets(port, "denied") ? COLOUR_RED : COLOUR_PLAIN);
+		} else {
+			for (size_t column = 0; column < 3; column++)
+				cli_table_add(&table, COLOUR_PLAIN, "");
+		}
+		list_cell(&table, json_object_get(port, "addresses"));
 		cli_table_add(&table, COLOUR_YELLOW, cli_text(port, "reason"));
 	}
 	cli_table_print(cli, &table);
@@ -77,45 +86,104 @@ void render_ports(const struct cli *cli, const json_t *ports)
 
 /* ---- counters ---- */
 
-void render_counters(const struct cli *cli, const json_t *counters, bool unused)
+static void amount_cells(struct cli_table *table, const json_t *item)
+{
+	json_int_t packets_counted = cli_number(item, "packets");
+	char bytes[32];
+
+	number_cell(table, packets_counted, packets_counted ? COLOUR_PLAIN : COLOUR_DIM);
+	cli_table_add(table, packets_counted ? COLOUR_PLAIN : COLOUR_DIM,
+		      text_bytes(bytes, sizeof(bytes), (uint64_t)cli_number(item, "bytes")));
+}
+
+static bool is_of_a_rule(const json_t *item)
+{
+	return strcmp(cli_text(item, "reason"), "rule") == 0;
+}
+
+/* The rules first, then what decides where no rule does. */
+static void decisions_print(const struct cli *cli, const json_t *decisions)
 {
 	static const char *const titles[] = {"PACKETS", "BYTES", "VERDICT", "PLACE", "WHAT"};
-	static const char *const reason_titles[] = {"PACKETS", "BYTES", "REASON", "WHAT"};
-	struct cli_table table = {.columns = 5, .right = 3}, reasons = {.columns = 4, .right = 3};
-	char bytes[32];
+	struct cli_table table = {.columns = 5, .right = 3};
 	json_t *item;
 	size_t i;
 
 	header(&table, titles);
-	json_array_foreach(json_object_get(counters, "rules"), i, item)
-	{
-		const json_t *rule = json_object_get(item, "rule");
-		const char *verdict = cli_text(item, "verdict"), *name = cli_text(rule, "name");
-		json_int_t count = cli_number(item, "packets");
+	for (size_t pass = 0; pass < 2; pass++) {
+		json_array_foreach(decisions, i, item)
+		{
+			const json_t *rule = json_object_get(item, "rule");
+			const char *verdict = cli_text(item, "verdict"), *name = cli_text(rule, "name");
 
-		if (unused && count)
-			continue;
-		number_cell(&table, count, count ? COLOUR_PLAIN : COLOUR_DIM);
-		cli_table_add(&table, COLOUR_PLAIN,
-			      text_bytes(bytes, sizeof(bytes), (uint64_t)cli_number(item, "bytes")));
-		cli_table_add(&table, strcmp(verdict, "deny") == 0 ? COLOUR_RED : COLOUR_GREEN, verdict);
-		cli_table_add(&table, COLOUR_PLAIN, cli_place(rule));
-		cli_table_add(&table, COLOUR_PLAIN, *name ? name : cli_text(rule, "text"));
+			if (is_of_a_rule(item) != (pass == 0))
+				continue;
+			amount_cells(&table, item);
+			cli_table_add(&table, strcmp(verdict, "deny") == 0 ? COLOUR_RED : COLOUR_GREEN, verdict);
+			cli_table_add(&table, COLOUR_PLAIN, cli_short_place(rule));
+			cli_table_add(&table, COLOUR_PLAIN, *name ? name : cli_text(rule, "text"));
+		}
 	}
 	cli_table_print(cli, &table);
-	if (unused || json_array_size(json_object_get(counters, "reasons")) == 0)
+}
+
+static void reasons_print(const struct cli *cli, const json_t *reasons)
+{
+	static const char *const titles[] = {"PACKETS", "BYTES", "REASON", "WHAT"};
+	struct cli_table table = {.columns = 4, .right = 3};
+	json_t *item;
+	size_t i;
+
+	if (json_array_size(reasons) == 0)
 		return;
 	putchar('\n');
-	header(&reasons, reason_titles);
-	json_array_foreach(json_object_get(counters, "reasons"), i, item)
+	header(&table, titles);
+	json_array_foreach(reasons, i, item)
 	{
-		number_cell(&reasons, cli_number(item, "packets"), COLOUR_PLAIN);
-		cli_table_add(&reasons, COLOUR_PLAIN,
-			      text_bytes(bytes, sizeof(bytes), (uint64_t)cli_number(item, "bytes")));
-		cli_table_add(&reasons, COLOUR_PLAIN, cli_text(item, "reason"));
-		cli_table_add(&reasons, COLOUR_PLAIN, cli_text(item, "text"));
+		amount_cells(&table, item);
+		cli_table_add(&table, COLOUR_PLAIN, cli_text(item, "reason"));
+		cli_table_add(&table, COLOUR_PLAIN, cli_text(item, "text"));
 	}
-	cli_table_print(cli, &reasons);
+	cli_table_print(cli, &table);
+}
+
+void render_counters(const struct cli *cli, const json_t *counters)
+{
+	const json_t *rules = json_object_get(counters, "rules"), *reasons = json_object_get(counters, "reasons");
+
+	if (json_array_size(rules) == 0)
+		puts(reasons ? "no policy is in force yet" : "every rule was hit");
+	else
+		decisions_print(cli, rules);
+	reasons_print(cli, reasons);
+}
+
+json_t *counters_unused(const json_t *counters)
+{
+	json_t *unused = json_array(), *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(counters, "rules"), i,
+			   item) if (is_of_a_rule(item) && cli_number(item, "packets") == 0)
+		json_array_append(unused, item);
+	return json_pack("{s:o}", "rules", unused);
+}
+
+/* ---- reload ---- */
+
+void render_reload(const struct cli *cli, const json_t *report)
+{
+	const char *text = json_string_value(json_object_get(report, "text"));
+
+	if (text && *text)
+		fputs(text, stderr);
+	/* Before the daemon knows what is there, it has read the policy and no more. */
+	if (cli_number(report, "generation") == 0)
+		puts("read; it comes into force with the first look at the containers");
+	else
+		printf("%sgeneration %lld%s in force after %.0f ms\n", cli_colour(cli, COLOUR_BOLD),
+		       (long long)cli_number(report, "generation"), cli_colour(cli, COLOUR_PLAIN),
+		       json_number_value(json_object_get(report, "milliseconds")));
 }
 
 /* ---- flows ---- */
@@ -149,8 +217,10 @@ void render_flow(const struct cli *cli, const json_t *flow)
 	struct text ends = {0};
 
 	if (strcmp(verdict, "lost") == 0) {
-		printf("… %lld events left out: they came faster than they could be told\n",
+		printf("%s%s%s%lld flows left out: they came faster than they could be told\n",
+		       cli_colour(cli, COLOUR_YELLOW), cli_text(flow, "time"), *cli_text(flow, "time") ? "  " : "",
 		       (long long)cli_number(flow, "suppressed"));
+		fputs(cli_colour(cli, COLOUR_PLAIN), stdout);
 		return;
 	}
 	end_append(&ends, json_object_get(flow, "from"));
@@ -161,8 +231,8 @@ void render_flow(const struct cli *cli, const json_t *flow)
 	       cli_colour(cli, verdict_colour(verdict)), verdict, cli_colour(cli, COLOUR_PLAIN));
 	if (*cli_text(flow, "reason_text"))
 		printf("  %s", cli_text(flow, "reason_text"));
-	if (*cli_place(rule))
-		printf("  %s", cli_place(rule));
+	if (*cli_short_place(rule))
+		printf("  %s", cli_short_place(rule));
 	else if (*cli_text(rule, "text"))
 		printf("  %s", cli_text(rule, "text"));
 	if (cli_number(flow, "suppressed"))

@@ -29,22 +29,37 @@ static void render_health(const struct cli *cli, const json_t *status)
 	putchar('\n');
 }
 
+static void plural_append(struct text *text, json_int_t count, const char *one)
+{
+	text_appendf(text, "%lld %s%s", (long long)count, one, count == 1 ? "" : "s");
+}
+
 static void render_policy(const struct cli *cli, const json_t *status)
 {
-	const json_t *policy = json_object_get(status, "policy");
+	const json_t *policy = json_object_get(status, "policy"), *path;
+	struct text text = {0};
 	char buffer[256];
+	size_t i;
 
 	subject(cli, "bulkhead", cli_text(status, "version"), COLOUR_BOLD);
-	snprintf(buffer, sizeof(buffer), "%lld, since %s", (long long)cli_number(status, "pid"),
+	snprintf(buffer, sizeof(buffer), "%lld, started %s", (long long)cli_number(status, "pid"),
 		 cli_ago(status, "started"));
 	line(cli, "process", buffer);
 	line(cli, "mode", cli_text(status, "mode"));
 	if (!policy)
 		return;
-	snprintf(buffer, sizeof(buffer), "generation %lld, %s; %lld rules, %lld zones",
-		 (long long)cli_number(policy, "generation"), cli_ago(policy, "since"),
-		 (long long)cli_number(policy, "rules"), (long long)cli_number(policy, "zones"));
-	line(cli, "policy", buffer);
+	if (cli_number(policy, "generation"))
+		text_appendf(&text, "generation %lld, ", (long long)cli_number(policy, "generation"));
+	text_appendf(&text, "%s; ", cli_ago(policy, "since"));
+	plural_append(&text, cli_number(policy, "rules"), "rule");
+	text_append(&text, ", ");
+	plural_append(&text, cli_number(policy, "zones"), "zone");
+	line(cli, "policy", text_string(&text));
+	text_clear(&text);
+	json_array_foreach(json_object_get(policy, "paths"), i, path)
+		text_appendf(&text, "%s%s", i ? " " : "", cli_escape(json_string_value(path)));
+	line(cli, "from", text_string(&text));
+	text_free(&text);
 }
 
 static void count_append(struct text *text, const json_t *ports, const char *key, const char *words)
@@ -88,7 +103,7 @@ static void render_gate(const struct cli *cli, const json_t *status)
 	line(cli, "gates", text_string(&text));
 	text_clear(&text);
 	if (cli_number(repairs, "count")) {
-		text_appendf(&text, "%lld, the last %s: %s", (long long)cli_number(repairs, "count"),
+		text_appendf(&text, "%lld, the last one %s: %s", (long long)cli_number(repairs, "count"),
 			     cli_ago(repairs, "last"), cli_text(repairs, "what"));
 		if (*cli_text(repairs, "who"))
 			text_appendf(&text, " (by %s)", cli_text(repairs, "who"));
@@ -183,6 +198,7 @@ static void render_bridging(const struct cli *cli, const json_t *status)
 	}
 }
 
+/* Most hosts have one runtime: that another's socket is not there is no news. */
 static void render_runtimes(const struct cli *cli, const json_t *status)
 {
 	json_t *list = json_object_get(status, "runtimes"), *item;
@@ -191,14 +207,24 @@ static void render_runtimes(const struct cli *cli, const json_t *status)
 
 	json_array_foreach(list, i, item)
 	{
-		text_appendf(&text, "%s%s", text.length ? ", " : "", cli_text(item, "runtime"));
+		const char *why = cli_text(item, "why");
+
 		if (json_is_true(json_object_get(item, "reachable")))
-			text_appendf(&text, " (%lld)", (long long)cli_number(item, "containers"));
-		else
-			text_appendf(&text, " (%s)", *cli_text(item, "why") ? cli_text(item, "why") : "not reachable");
+			text_appendf(&text, "%s%s (%lld)", text.length ? ", " : "", cli_text(item, "runtime"),
+				     (long long)cli_number(item, "containers"));
+		else if (*why && !strstr(why, "No such file") && !strstr(why, "there is no "))
+			text_appendf(&text, "%s%s not reachable (%s)", text.length ? ", " : "",
+				     cli_text(item, "runtime"), why);
 	}
-	line(cli, "runtimes", text_string(&text));
+	line(cli, "runtimes", text.length ? text_string(&text) : "none found");
 	text_free(&text);
+}
+
+static const char *unassigned_heading(const json_t *status)
+{
+	return strcmp(cli_text(json_object_get(status, "policy"), "unassigned"), "allow") == 0
+		       ? "in no zone (may reach what is in none either, and what rules allow)"
+		       : "in no zone (only what rules allow)";
 }
 
 void render_status(const struct cli *cli, const json_t *status)
@@ -216,7 +242,7 @@ void render_status(const struct cli *cli, const json_t *status)
 	render_zones(cli, status);
 	render_conflicted(cli, status);
 	render_list(cli, status, "waiting", "not open", waiting);
-	render_list(cli, status, "unassigned", "in no zone", unassigned);
+	render_list(cli, status, "unassigned", unassigned_heading(status), unassigned);
 	render_bridging(cli, status);
 	render_list(cli, status, "unpoliced", "can't be policed", unpoliced);
 	render_list(cli, status, "ignored", "ignored", ignored);
@@ -236,10 +262,19 @@ void render_version(const struct cli *cli, const json_t *daemon)
 	text_clear(&text);
 	text_appendf(&text, "%s %s", cli_text(kernel, "release"), cli_text(kernel, "machine"));
 	line(cli, "kernel", text_string(&text));
-	line(cli, "attached by", cli_text(tc, "attach"));
+	line(cli, "attached by",
+	     strcmp(cli_text(tc, "attach"), "tcx") == 0		  ? "tcx: first in line, whatever others attach"
+	     : json_is_true(json_object_get(tc, "tcx_supported")) ? "clsact, though the kernel has tcx"
+	     : json_object_size(tc)				  ? "clsact: this kernel has no tcx"
+								  : "");
 	line(cli, "nft tables",
 	     !json_object_size(nft)			   ? ""
 	     : json_is_true(json_object_get(nft, "owned")) ? "owned: others' flushes leave them alone"
 							   : "not owned: a flush is repaired");
+	line(cli, "packet mark", cli_text(gate, "stamp_mask"));
+	if (json_is_false(json_object_get(nft, "conntrack")))
+		line(cli, "conntrack", "missing: replies to the host pass only where rules allow them");
+	if (json_is_false(json_object_get(nft, "log")))
+		line(cli, "nft log", "missing: what the door drops is counted, not told");
 	text_free(&text);
 }

@@ -84,7 +84,7 @@ static int answer_flows(struct daemon *daemon, const json_t *request, json_t **r
 	struct event_filter filter;
 	json_int_t count = last ? json_integer_value(last) : FLOWS_LAST_DEFAULT;
 
-	if (flow_filter_of(request, &filter) < 0 || count < 0) {
+	if (flow_filter_of(request, &filter) < 0 || (last && !json_is_integer(last)) || count < 0) {
 		*ret_error = error_object("the filter makes no sense");
 		return -EINVAL;
 	}
@@ -112,18 +112,45 @@ static int question_new(struct daemon *daemon, struct table_judge *judge, struct
 	return r;
 }
 
+/* Many questions as the batch has them: a list of short answers and of {"error": …}. */
+static int explain_lines(struct explain *explain, const json_t *lines, int64_t now, json_t **ret_result)
+{
+	json_t *answers = json_array(), *answer, *line;
+	size_t i;
+	int r = answers ? 0 : -ENOMEM;
+
+	json_array_foreach(lines, i, line)
+	{
+		const char *text = json_string_value(line);
+
+		answer = NULL;
+		if (r < 0)
+			break;
+		if (explain_batch_line(explain, text ? text : "?", now, &answer) == -ENOMEM)
+			r = -ENOMEM;
+		else if (json_array_append_new(answers, answer ? answer : json_null()) < 0)
+			r = -ENOMEM;
+	}
+	if (r < 0)
+		json_decref(answers);
+	else
+		*ret_result = answers;
+	return r;
+}
+
 static int answer_explain(struct daemon *daemon, const json_t *request, json_t **ret_result, json_t **ret_error)
 {
 	const char *from = request_text(request, "from"), *to = request_text(request, "to");
 	const char *service = request_text(request, "service"), *now_text = request_text(request, "now");
+	const json_t *lines = json_object_get(request, "lines");
 	struct explain *explain = NULL;
 	struct table_judge judge;
 	int64_t now = ns_now();
 	struct error error = {0};
 	int r;
 
-	if (!from || !to || !service) {
-		*ret_error = error_object("explain needs 'from', 'to' and 'service'");
+	if (lines ? !json_is_array(lines) : !from || !to || !service) {
+		*ret_error = error_object("explain needs 'from', 'to' and 'service', or a list of 'lines'");
 		return -EINVAL;
 	}
 	if (now_text && time_parse(now_text, &now) < 0) {
@@ -133,8 +160,11 @@ static int answer_explain(struct daemon *daemon, const json_t *request, json_t *
 	r = question_new(daemon, &judge, &explain, ret_error);
 	if (r < 0)
 		return r;
-	r = explain_query(explain, from, to, service, now, ret_result, &error);
-	if (r < 0)
+	if (lines)
+		r = explain_lines(explain, lines, now, ret_result);
+	else
+		r = explain_query(explain, from, to, service, now, ret_result, &error);
+	if (r < 0 && error.text[0])
 		*ret_error = error_object(error.text);
 	explain_free(explain);
 	return r;
@@ -207,6 +237,13 @@ static const struct command *command_find(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	return NULL;
+}
+
+bool answer_may_take_long(const json_t *request)
+{
+	const char *name = request_text(request, "command");
+
+	return name && (strcmp(name, "explain") == 0 || strcmp(name, "matrix") == 0);
 }
 
 void answer_request(struct daemon *daemon, const json_t *request, json_t **ret_result, json_t **ret_error)

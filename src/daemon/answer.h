@@ -9,6 +9,9 @@
  * "message"). */
 void answer_request(struct daemon *daemon, const json_t *request, json_t **ret_result, json_t **ret_error);
 
+/* explain and matrix: seconds for the largest questions of a large policy. They change nothing. */
+bool answer_may_take_long(const json_t *request);
+
 /* Each a new reference, or NULL when memory is short. */
 json_t *answer_status(struct daemon *daemon);
 json_t *answer_ports(struct daemon *daemon);

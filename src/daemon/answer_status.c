@@ -18,6 +18,8 @@ static json_t *policy_json(const struct daemon *daemon)
 	json_object_set_new(json, "paths", paths);
 	json_object_set_new(json, "generation", json_integer(daemon->generation));
 	answer_put_time(json, "since", daemon->policy_since);
+	json_object_set_new(json, "unassigned",
+			    json_string(daemon->policy->settings.unassigned == UNASSIGNED_ALLOW ? "allow" : "deny"));
 	json_object_set_new(json, "rules", json_integer((json_int_t)daemon->policy->rules.count));
 	json_object_set_new(json, "zones", json_integer((json_int_t)daemon->policy->zones.count));
 	if (daemon->table) {
@@ -259,16 +261,87 @@ static json_t *unpoliced_json(const struct port_view *view)
 
 __attribute__((format(printf, 2, 3))) static void problem_add(json_t *problems, const char *format, ...)
 {
-	char sentence[1024];
+	char sentence[1024], escaped[2048];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(sentence, sizeof(sentence), format, args);
 	va_end(args);
+	/* A sentence holds names that others chose: what is no UTF-8 would not be said at all. */
+	if (!text_is_utf8(sentence, strlen(sentence)))
+		text_escape(escaped, sizeof(escaped), sentence);
+	else
+		snprintf(escaped, sizeof(escaped), "%s", sentence);
 	for (size_t i = 0; i < json_array_size(problems); i++)
-		if (strcmp(json_string_value(json_array_get(problems, i)), sentence) == 0)
+		if (strcmp(json_string_value(json_array_get(problems, i)), escaped) == 0)
 			return; /* one line is enough */
-	json_array_append_new(problems, json_string(sentence));
+	json_array_append_new(problems, json_string(escaped));
+}
+
+/* What a gate found out about itself: each line of it is a sentence. */
+static void problem_add_lines(json_t *problems, const char *gate, const char *lines)
+{
+	while (lines && *lines) {
+		size_t length = strcspn(lines, "\n");
+
+		if (length)
+			problem_add(problems, "the %s gate is not whole: %.*s", gate, (int)length, lines);
+		lines += length + (lines[length] == '\n');
+	}
+}
+
+static void put_gate_problems(const json_t *status, const char *name, json_t *problems)
+{
+	const json_t *gate = json_object_get(status, name);
+	size_t before = json_array_size(problems);
+
+	problem_add_lines(problems, name, json_string_value(json_object_get(gate, "problem")));
+	if (!json_is_false(json_object_get(gate, "healthy")))
+		return;
+	problem_add_lines(problems, name, json_string_value(json_object_get(gate, "drift")));
+	if (json_array_size(problems) == before)
+		problem_add(problems, "the %s gate is not whole", name);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "?";
+}
+
+/* Others that stand in our way, though the gates are whole. */
+static void put_foreign_problems(const json_t *gate, json_t *problems)
+{
+	const json_t *writers = json_object_get(json_object_get(gate, "nft"), "foreign_mark_writers"), *item;
+	const json_t *foreign = json_object_get(json_object_get(gate, "tc"), "foreign");
+	size_t i;
+
+	json_array_foreach(writers, i, item) problem_add(
+		problems,
+		"a rule in chain %s of table %s %s writes bits of the packet mark that are ours (%s): what "
+		"passes it loses its sender and is dropped; see --stamp-shift of bulkheadd",
+		text_of(item, "chain"), text_of(item, "family"), text_of(item, "table"), text_of(item, "bits"));
+	json_array_foreach(foreign, i, item) problem_add(
+		problems, "another %s program runs ahead of ours at %s, %s: what it lets pass is not judged",
+		text_of(item, "attach"), text_of(item, "interface"), text_of(item, "direction"));
+}
+
+static void put_watcher_problems(const json_t *watcher, json_t *problems)
+{
+	const json_t *noisy = json_object_get(watcher, "noisy"), *item;
+	const char *error = json_string_value(json_object_get(watcher, "error"));
+	size_t i;
+
+	if (error)
+		problem_add(problems, "the look for ports failed: %s", error);
+	if (json_is_true(json_object_get(watcher, "pins_left_out")))
+		problem_add(problems, "%s", "there are more named network namespaces than are looked at");
+	if (json_is_true(json_object_get(watcher, "addresses_left_out")))
+		problem_add(problems, "%s", "there are more addresses than are looked at: some may be missing");
+	json_array_foreach(noisy, i, item)
+		problem_add(problems, "container %s changes its addresses too often: its changes have to wait",
+			    text_of(item, "container"));
 }
 
 static void put_health(const struct daemon *daemon, const json_t *gate, json_t *status)
@@ -279,20 +352,22 @@ static void put_health(const struct daemon *daemon, const json_t *gate, json_t *
 		problem_add(problems, "%s",
 			    "no policy is in force: every container's port that was not open before is closed");
 	if (daemon->policy_error)
-		problem_add(problems, "the policy files have errors; the policy in force is older: %s",
-			    json_string_value(json_object_get(daemon->policy_error, "message")));
+		problem_add(problems, "the policy files have errors: %s", text_of(daemon->policy_error, "message"));
 	if (daemon->apply_problem[0])
 		problem_add(problems, "the kernel could not be changed: %s", daemon->apply_problem);
 	if (!daemon->settled)
-		problem_add(problems, "still finding out what is there");
+		problem_add(problems, "%s", "still finding out what is there");
 	for (size_t i = 0; i < daemon->gate_port_count; i++)
 		if (daemon->gate_ports[i].open && daemon->gate_ports[i].ret_result != 0)
-			problem_add(problems, "a port stays closed: %s", daemon->gate_ports[i].ret_problem);
-	if (json_is_false(json_object_get(json_object_get(gate, "tc"), "healthy")))
-		problem_add(problems, "the tc gate is not whole");
-	if (json_is_false(json_object_get(json_object_get(gate, "nft"), "healthy")))
-		problem_add(problems, "the nft gate is not whole");
-	json_object_set_new(status, "health", json_string(json_array_size(problems) ? "degraded" : "ok"));
+			problem_add(problems, "port %s stays closed: %s", daemon->gate_ports[i].name,
+				    daemon->gate_ports[i].ret_problem);
+	put_gate_problems(gate, "tc", problems);
+	put_gate_problems(gate, "nft", problems);
+	put_foreign_problems(gate, problems);
+	put_watcher_problems(json_object_get(status, "watcher"), problems);
+	/* Without memory for the list there is no telling. */
+	json_object_set_new(status, "health",
+			    json_string(problems && json_array_size(problems) == 0 ? "ok" : "degraded"));
 	json_object_set_new(status, "problems", problems);
 }
 
@@ -306,22 +381,14 @@ static json_t *repairs_json(const struct daemon *daemon)
 	return json;
 }
 
-/* The watcher tells of its runtimes by name; a list reads better and keeps its order. */
+/* The runtimes stand for themselves; the rest is about the watching. */
 static void put_watcher(const struct daemon *daemon, json_t *status)
 {
-	json_t *watcher = port_watch_status(daemon->watch), *list = json_array(), *runtime;
-	const char *name;
+	json_t *watcher = port_watch_status(daemon->watch);
 
-	json_object_foreach(json_object_get(watcher, "runtimes"), name, runtime)
-	{
-		json_t *line = json_pack("{s:s}", "runtime", name);
-
-		json_object_update(line, runtime);
-		json_array_append_new(list, line);
-	}
-	json_object_set_new(status, "runtimes", list);
+	json_object_set(status, "runtimes", json_object_get(watcher, "runtimes"));
 	json_object_del(watcher, "runtimes");
-	json_object_set_new(status, "watcher", watcher ? watcher : json_object());
+	json_object_set_new(status, "watcher", watcher);
 }
 
 json_t *answer_status(struct daemon *daemon)

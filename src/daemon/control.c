@@ -14,10 +14,16 @@
 #include "base/text.h"
 #include "daemon/answer.h"
 #include "daemon/system_group.h"
+#include "port/child.h"
 
+#define QUESTIONS_MAX	 4u	     /* copies of us that think at the same time: each may take a CPU and memory */
+#define QUESTION_MS	 30000	     /* what one may think: the largest matrix of a large policy takes about 10 s */
+#define ANSWER_MAX	 (64u << 20) /* bytes of what it says: the largest matrix has about 20 MiB */
 #define CLIENTS_MAX	 32u	     /* at once; one more is told so and hung up on */
+#define CLIENTS_OF_ROOT	 4u	     /* of them, kept free of the group's: root can always ask and reload */
 #define REQUEST_MAX	 (64u << 10) /* bytes of one request */
 #define FOLLOW_QUEUE_MAX (1u << 20)  /* bytes waiting for a follower that does not read: events are dropped beyond */
+#define ANSWER_QUEUE_MAX (1u << 20)  /* bytes waiting for a client that asks and does not read: it must read first */
 #define IDLE_MS		 30000	     /* a client that neither asks nor reads is hung up on; followers are not */
 #define GROUPS_MAX	 4096	     /* supplementary groups of a peer that are looked at */
 
@@ -30,6 +36,8 @@ struct client {
 	size_t request_length;
 	struct text answer;
 	size_t sent;
+	struct child *thinking; /* who finds the answer to its last request; NULL: nobody */
+	bool ended;		/* it says nothing more, but may listen still */
 	bool follows;
 	struct event_filter filter;
 	char *filter_from, *filter_to, *filter_zone;
@@ -41,7 +49,7 @@ struct control {
 	int fd;
 	struct loop_source *source;
 	struct client *clients;
-	size_t client_count;
+	size_t client_count, thinking_count;
 	gid_t group;
 	bool has_group;
 	char *path;
@@ -56,6 +64,10 @@ static void client_free(struct client *client)
 	if (*link) {
 		*link = client->next;
 		client->control->client_count--;
+	}
+	if (client->thinking) {
+		child_cancel(client->thinking);
+		client->control->thinking_count--;
 	}
 	loop_remove(client->source);
 	loop_remove(client->idle);
@@ -83,41 +95,85 @@ static bool peer_in_group(int fd, gid_t group)
 	return false;
 }
 
-static bool peer_is_allowed(const struct control *control, int fd)
+/* NULL, or why it may not. */
+static const char *peer_refusal(const struct control *control, int fd)
 {
+	static const char forbidden[] = "only root and the daemon's group may ask";
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
+	size_t room = CLIENTS_MAX;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return false;
-	if (peer.uid == 0)
-		return true;
-	return control->has_group && (peer.gid == control->group || peer_in_group(fd, control->group));
+		return forbidden;
+	if (peer.uid != 0) {
+		if (!control->has_group || (peer.gid != control->group && !peer_in_group(fd, control->group)))
+			return forbidden;
+		room -= CLIENTS_OF_ROOT;
+	}
+	return control->client_count < room ? NULL : "too many clients at once";
 }
 
 /* ---- Sending ---- */
 
-/* Sends what it can; asks for EPOLLOUT when something is left. false: the client is gone. */
+static bool has_unsent(const struct client *client)
+{
+	return client->sent < client->answer.length;
+}
+
+/* A reader that is always a little late never lets the buffer run empty: what was sent must go all the same. */
+static void forget_sent(struct client *client)
+{
+	struct text *answer = &client->answer;
+
+	if (!has_unsent(client)) {
+		/* A large answer's memory is not kept for the next question. */
+		text_free(answer);
+		client->sent = 0;
+	} else if (client->sent >= FOLLOW_QUEUE_MAX) {
+		answer->length -= client->sent;
+		memmove(answer->data, answer->data + client->sent, answer->length + 1);
+		client->sent = 0;
+	}
+}
+
+/* Sends what it can. false: the client is gone. */
 static bool client_flush(struct client *client)
 {
-	while (client->sent < client->answer.length) {
+	while (has_unsent(client)) {
 		ssize_t n = send(client->fd, client->answer.data + client->sent, client->answer.length - client->sent,
 				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			loop_change_fd(client->source, EPOLLOUT | EPOLLRDHUP);
-			return true;
-		}
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
 		if (n < 0)
 			return false;
 		client->sent += (size_t)n;
+		if (!client->follows && !client->thinking)
+			loop_set_timer(client->idle, IDLE_MS, 0);
 	}
-	text_clear(&client->answer);
-	client->sent = 0;
-	loop_change_fd(client->source, EPOLLIN | EPOLLRDHUP);
+	forget_sent(client);
 	return true;
+}
+
+static const char *line_end(const struct client *client)
+{
+	return client->request_length ? memchr(client->request, '\n', client->request_length) : NULL;
+}
+
+/* What to wake up for. A hang-up always does. */
+static void client_wait(struct client *client)
+{
+	uint32_t events = EPOLLIN;
+
+	if (client->thinking)
+		events = 0; /* it waits, and so does what it says meanwhile */
+	else if (has_unsent(client) || line_end(client))
+		events = EPOLLOUT; /* its next request has its turn when it has read the last answer */
+	else if (client->ended)
+		events = 0;
+	loop_change_fd(client->source, events);
 }
 
 static bool client_queue(struct client *client, const json_t *line)
@@ -191,58 +247,173 @@ void control_publish(struct control *control, const json_t *event)
 		publish_to(client, event);
 		if (client->answer.failed || !client_flush(client))
 			client_free(client);
+		else
+			client_wait(client);
 	}
+}
+
+static void follow_past(void *arg, json_t *event)
+{
+	publish_to(arg, event);
+}
+
+/* What happened lately (as many as `last` says, none without it), then what happens: nothing is left out between. */
+static json_t *follow_start(struct client *client, const json_t *request)
+{
+	json_int_t last = json_integer_value(json_object_get(request, "last"));
+
+	if (last < 0 || !filter_keep(client, request))
+		return json_pack("{s:s}", "message", "the filter makes no sense");
+	client->follows = true;
+	loop_set_timer(client->idle, -1, 0);
+	event_store_each(client->control->daemon->events, &client->filter, (size_t)last, follow_past, client);
+	return NULL;
 }
 
 /* ---- Requests ---- */
 
+/* Takes both; NULL when memory is short. */
+static json_t *answer_line(json_t *result, json_t *error)
+{
+	if (error)
+		return json_pack("{s:b,s:o}", "ok", 0, "error", error);
+	return json_pack("{s:b,s:o}", "ok", 1, "result", result);
+}
+
+/* Queues the answer (NULL: there was no memory for it). false: the client is to be hung up on. */
+static bool client_say(struct client *client, json_t *line)
+{
+	bool queued = line && client_queue(client, line);
+
+	json_decref(line);
+	return queued;
+}
+
+static bool client_refuse(struct client *client, const char *message)
+{
+	return client_say(client, answer_line(NULL, json_pack("{s:s}", "message", message)));
+}
+
+static bool client_advance(struct client *client);
+
+/* ---- Questions that may take seconds: a copy of us finds the answer, and we go on policing ---- */
+
+struct question {
+	struct daemon *daemon;
+	const json_t *request;
+};
+
+static int question_answer(const void *what, int fd)
+{
+	const struct question *question = what;
+	json_t *result = NULL, *error = NULL, *line;
+	FILE *out = fdopen(fd, "w");
+
+	answer_request(question->daemon, question->request, &result, &error);
+	line = answer_line(result, error);
+	if (!out || !line || json_dumpf(line, out, JSON_COMPACT) < 0 || fputc('\n', out) == EOF || fflush(out) == EOF)
+		return EXIT_FAILURE;
+	return EXIT_SUCCESS;
+}
+
+static const char *question_failure(int status)
+{
+	if (status == -ETIMEDOUT)
+		return "the answer takes too long: ask for less, or offline with --policy and --world";
+	if (status == -EFBIG)
+		return "the answer is too long: ask for less";
+	return "memory is too short for the answer";
+}
+
+static void question_done(void *arg, int status, const char *output, size_t size)
+{
+	struct client *client = arg;
+	bool queued;
+
+	client->thinking = NULL;
+	client->control->thinking_count--;
+	loop_set_timer(client->idle, IDLE_MS, 0);
+	if (status == EXIT_SUCCESS && size > 0) {
+		text_append_bytes(&client->answer, output, size);
+		queued = !client->answer.failed;
+	} else {
+		queued = client_refuse(client, question_failure(status));
+	}
+	if (!queued || !client_advance(client))
+		client_free(client);
+}
+
+static bool question_start(struct client *client, const json_t *request)
+{
+	struct control *control = client->control;
+	struct question question = {.daemon = control->daemon, .request = request};
+	int r;
+
+	if (control->thinking_count >= QUESTIONS_MAX)
+		return client_refuse(client, "too many questions at once: ask again");
+	r = child_fork(control->daemon->loop, question_answer, &question, ANSWER_MAX, QUESTION_MS, question_done,
+		       client, &client->thinking);
+	if (r < 0)
+		return client_refuse(client, "no process can be made to find the answer");
+	control->thinking_count++;
+	loop_set_timer(client->idle, -1, 0);
+	return true;
+}
+
 /* false: the client is to be hung up on. */
 static bool client_answer(struct client *client, const char *text, size_t length)
 {
-	struct daemon *daemon = client->control->daemon;
-	json_t *result = NULL, *error = NULL, *request, *line;
+	json_t *result = NULL, *error = NULL, *request;
 	json_error_t json_error;
 	bool kept;
 
 	request = json_loadb(text, length, JSON_REJECT_DUPLICATES, &json_error);
 	if (!json_is_object(request)) {
-		error = json_pack("{s:s}", "message", "a request is one JSON object on one line");
+		kept = client_refuse(client, "a request is one JSON object on one line");
 	} else if (json_is_true(json_object_get(request, "follow"))) {
-		client->follows = filter_keep(client, request);
-		if (!client->follows)
-			error = json_pack("{s:s}", "message", "the filter makes no sense");
-		loop_set_timer(client->idle, -1, 0);
+		error = follow_start(client, request);
+		if (error)
+			kept = client_say(client, answer_line(NULL, error));
+		else
+			kept = client->follows && !client->answer.failed;
+	} else if (answer_may_take_long(request)) {
+		kept = question_start(client, request);
 	} else {
-		answer_request(daemon, request, &result, &error);
+		answer_request(client->control->daemon, request, &result, &error);
+		kept = client_say(client, answer_line(result, error));
 	}
-	if (client->follows) {
-		json_decref(request);
-		return true;
-	}
-	line = error ? json_pack("{s:b,s:o}", "ok", 0, "error", error)
-		     : json_pack("{s:b,s:o}", "ok", 1, "result", result);
-	kept = line && client_queue(client, line);
-	json_decref(line);
 	json_decref(request);
 	return kept;
 }
 
-static bool client_take_lines(struct client *client)
+static bool client_take_line(struct client *client)
 {
-	char *newline;
+	const char *end = line_end(client);
+	size_t length = (size_t)(end - client->request);
 
-	while (client->request_length && (newline = memchr(client->request, '\n', client->request_length))) {
-		size_t length = (size_t)(newline - client->request);
+	if (client->follows || !client_answer(client, client->request, length))
+		return false;
+	client->request_length -= length + 1;
+	memmove(client->request, end + 1, client->request_length);
+	return true;
+}
 
-		if (client->follows || !client_answer(client, client->request, length))
+/* One step: what is to be sent, or else one request, so that a client with many waits for the others and for the
+ * kernel. false: the client is to be hung up on. */
+static bool client_advance(struct client *client)
+{
+	if (!client_flush(client))
+		return false;
+	if (!client->thinking && !has_unsent(client)) {
+		if (line_end(client)) {
+			if (!client_take_line(client) || !client_flush(client))
+				return false;
+		} else if (client->ended && !client->follows) {
 			return false;
-		client->request_length -= length + 1;
-		memmove(client->request, newline + 1, client->request_length);
+		}
 	}
-	if (client->request_length < REQUEST_MAX)
-		return true;
-	log_warning("a control client sent a request of more than %u bytes: hung up", REQUEST_MAX);
-	return false;
+	client_wait(client);
+	return true;
 }
 
 static bool client_read(struct client *client)
@@ -252,12 +423,15 @@ static bool client_read(struct client *client)
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
-	if (n == 0)
-		return false;
+	/* A client that hangs up half-way still gets the answers to what it asked. */
+	client->ended = n == 0;
 	client->request_length += (size_t)n;
 	if (!client->follows)
 		loop_set_timer(client->idle, IDLE_MS, 0);
-	return client_take_lines(client);
+	if (client->request_length < REQUEST_MAX || line_end(client))
+		return true;
+	log_warning("a control client sent a request of more than %u bytes: hung up", REQUEST_MAX);
+	return false;
 }
 
 static void client_ready(struct loop *loop, int fd, uint32_t events, void *arg)
@@ -266,13 +440,8 @@ static void client_ready(struct loop *loop, int fd, uint32_t events, void *arg)
 
 	(void)loop;
 	(void)fd;
-	/* A client that hangs up half-way still gets the answer to what it asked. */
-	if ((events & EPOLLIN) && !client_read(client)) {
-		client_flush(client);
-		client_free(client);
-		return;
-	}
-	if ((events & (EPOLLERR | EPOLLHUP)) || ((events & EPOLLRDHUP) && client->follows) || !client_flush(client))
+	if (((events & EPOLLIN) && !client_read(client)) || (!(events & EPOLLIN) && (events & (EPOLLERR | EPOLLHUP))) ||
+	    !client_advance(client))
 		client_free(client);
 }
 
@@ -293,7 +462,7 @@ static int client_add(struct control *control, int fd)
 	client->fd = fd;
 	client->request = malloc(REQUEST_MAX);
 	if (client->request)
-		r = loop_add_fd(control->daemon->loop, fd, EPOLLIN | EPOLLRDHUP, client_ready, client, &client->source);
+		r = loop_add_fd(control->daemon->loop, fd, EPOLLIN, client_ready, client, &client->source);
 	if (r == 0)
 		r = loop_add_timer(control->daemon->loop, client_idle, client, &client->idle);
 	if (r < 0) {
@@ -323,15 +492,15 @@ static void control_ready(struct loop *loop, int fd, uint32_t events, void *arg)
 {
 	struct control *control = arg;
 	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	const char *refusal;
 
 	(void)loop;
 	(void)events;
 	if (client < 0)
 		return;
-	if (!peer_is_allowed(control, client))
-		refuse(client, "only root and the daemon's group may ask");
-	else if (control->client_count >= CLIENTS_MAX)
-		refuse(client, "too many clients at once");
+	refusal = peer_refusal(control, client);
+	if (refusal)
+		refuse(client, refusal);
 	else if (client_add(control, client) < 0)
 		refuse(client, "out of memory");
 }
