@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "flow/event.h"
 
+#include <linux/if_ether.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,14 +27,28 @@ static int json_put_text(json_t *object, const char *key, const char *text)
 	return json_object_set_new(object, key, json_string(text_escape(safe, sizeof(safe), text)));
 }
 
+/* Of the event's addresses; 0: it has none. ARP is not IP, but speaks of IPv4 addresses. */
+static int address_family(const struct bh_event *event)
+{
+	static const uint8_t none[16];
+
+	if (event->family == ADDR_V4 || event->family == ADDR_V6)
+		return event->family;
+	if (event->ethertype != ETH_P_ARP ||
+	    (memcmp(event->source, none, sizeof(none)) == 0 && memcmp(event->destination, none, sizeof(none)) == 0))
+		return 0;
+	return ADDR_V4;
+}
+
 static int put_address(json_t *end, const struct bh_event *event, const uint8_t *bytes)
 {
+	int family = address_family(event);
 	char buffer[ADDR_TEXT_MAX];
 	struct addr addr;
 
-	if (event->family != ADDR_V4 && event->family != ADDR_V6)
+	if (!family)
 		return 0;
-	addr = addr_from_bytes(event->family, bytes);
+	addr = addr_from_bytes(family, bytes);
 	return json_put_text(end, "address", addr_format(&addr, buffer));
 }
 
@@ -66,8 +81,8 @@ static json_t *end_json(const struct bh_event *event, const struct event_names *
 		return NULL;
 	if (own && names->container)
 		container = names->container(names->arg, event->port_id, event->ifindex);
-	else if (!own && event->family && names->container_at)
-		container = names->container_at(names->arg, event->family, bytes, event->ifindex);
+	else if (!own && address_family(event) && names->container_at)
+		container = names->container_at(names->arg, address_family(event), bytes, event->ifindex);
 	if (class && names->class_name)
 		identity = names->class_name(names->arg, event->generation, class);
 	ret |= json_put_text(end, "container", container);
@@ -120,7 +135,7 @@ static int put_service(json_t *json, const struct bh_event *event)
 
 	if (!event->family) {
 		ret = json_object_set_new(json, "ethertype", json_sprintf("0x%04x", event->ethertype));
-		if (event->ethertype == 0x0806)
+		if (event->ethertype == ETH_P_ARP)
 			ret |= json_put_text(json, "service", "arp");
 		return ret;
 	}

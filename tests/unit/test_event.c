@@ -126,6 +126,22 @@ static void icmp_is_named_as_a_policy_names_it(void **state)
 	json_decref(json);
 }
 
+static void arp_speaks_of_addresses(void **state)
+{
+	struct bh_event event = {.verdict = BH_EVENT_DENY, .reason = BH_DROP_ARP_TARGET, .ethertype = 0x0806};
+	json_t *json;
+
+	(void)state;
+	memcpy(event.source, "\x0a\x00\x00\x02", 4);
+	memcpy(event.destination, "\x0a\x00\x00\x03", 4);
+	json = event_json(&event, &names, 0);
+	assert_string_equal(text_at(json, NULL, "service"), "arp");
+	assert_string_equal(text_at(json, "from", "address"), "10.0.0.2");
+	assert_string_equal(text_at(json, "to", "address"), "10.0.0.3");
+	assert_null(text_at(json, NULL, "protocol"));
+	json_decref(json);
+}
+
 static void what_is_no_ip_has_an_ethertype(void **state)
 {
 	struct bh_event event = {.verdict = BH_EVENT_DENY, .reason = BH_DROP_ETHERTYPE, .ethertype = 0x88cc};
@@ -236,6 +252,7 @@ int main(void)
 		cmocka_unit_test(hostile_names_are_escaped),
 		cmocka_unit_test(icmp_is_named_as_a_policy_names_it),
 		cmocka_unit_test(what_is_no_ip_has_an_ethertype),
+		cmocka_unit_test(arp_speaks_of_addresses),
 		cmocka_unit_test(an_event_out_of_range_is_still_told),
 		cmocka_unit_test(filters_choose),
 		cmocka_unit_test(the_store_keeps_the_last_ones),
