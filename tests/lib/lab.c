@@ -53,7 +53,12 @@ bool lab_open(struct lab *lab, const char **why)
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0)
 		return false;
 	*why = "the BPF file system cannot be mounted";
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) < 0)
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return false;
+	/* The host's, and that of the lab before: only this process loses sight of them. */
+	while (umount("/sys/fs/bpf") == 0)
+		;
+	if (mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) < 0)
 		return false;
 	lab->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	assert_true(lab->netns >= 0);
