@@ -133,6 +133,7 @@ static void test_link_local_groups_teach_the_bridge_nothing(void **state)
 	struct lab_box *a = lab_box_add(lab, "a"), *b = lab_box_add(lab, "b");
 	uint8_t frame[60] = {0x01, 0x80, 0xc2, 0, 0, 0x0e};
 	char command[96], mac[MAC_TEXT_MAX];
+	bool moved = false;
 
 	(void)state;
 	memcpy(frame + 6, b->mac.bytes, 6);
@@ -140,14 +141,21 @@ static void test_link_local_groups_teach_the_bridge_nothing(void **state)
 	frame[13] = 0xcc; /* LLDP */
 	snprintf(command, sizeof(command), "bridge fdb show br br0 | grep '%s'", mac_format(&b->mac, mac));
 	nft_lab_ready();
-	nft_lab_frame(a, "eth0", frame, sizeof(frame), 0);
-	assert_true(nft_lab_prints_soon(command, "dev va")); /* that is what must not be */
+	/* That is what must not be. What b's kernel sends by itself moves the entry back: more than one try. */
+	for (int i = 0; i < 20 && !moved; i++) {
+		nft_lab_frame(a, "eth0", frame, sizeof(frame), 0);
+		moved = nft_lab_prints(command, "dev va");
+	}
+	assert_true(moved);
 	passes(b, a, ADDR_V4, true);
 	assert_true(nft_lab_prints_soon(command, "dev vb"));
 	nft_lab_start();
 	a->open = false;
 	nft_lab_apply(POLICY);
-	nft_lab_frame(a, "eth0", frame, sizeof(frame), 0);
+	for (int i = 0; i < 10; i++) {
+		nft_lab_frame(a, "eth0", frame, sizeof(frame), 0);
+		assert_false(nft_lab_prints(command, "dev va"));
+	}
 	/* LLDP goes by all hooks to packet sockets; other groups of the link come by input, and are counted. */
 	assert_int_equal(nft_lab_dropped("link_local"), 0);
 	frame[5] = 0x03;
