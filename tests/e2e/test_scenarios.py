@@ -33,13 +33,13 @@ def ask(tool, policy, world, questions, *options):
     return answers
 
 
-def asked(scenario, step, layer):
+def asked(scenario, step, layer, live=False):
     """(question, words) for each thing to ask: an outside namespace is asked by each of its addresses."""
     for question in step.questions:
         if layer not in question.layers:
             continue
-        for source in scenario.words(question.source):
-            for target in scenario.words(question.target):
+        for source in scenario.words(question.source, live):
+            for target in scenario.words(question.target, live):
                 if ":" in source and "." in target or "." in source and ":" in target:
                     continue
                 yield question, (source, target, question.service)
@@ -99,7 +99,7 @@ def same(questions, answers, table_answers):
 def on_the_wire(host, scenario):
     """Besides, the daemon is asked: what it sees of its own world must give what the world file gave."""
     for step in wire.play(host, scenario):
-        for question, words in asked(scenario, step, "table"):
+        for question, words in asked(scenario, step, "table", live=True):
             answer = host.ask("explain", **{"from": words[0], "to": words[1], "service": words[2]})
             check_answer(step, question, words, answer, "daemon")
 

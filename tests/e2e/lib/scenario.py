@@ -197,6 +197,8 @@ class Scenario:
                 return name
         return None
 
-    def words(self, end):
-        """How explain is asked for an end: an outside namespace is each of its addresses."""
-        return self.addresses(end) if end in self.outside else [end]
+    def words(self, end, live=False):
+        """How explain is asked for an end: an outside namespace is each of its addresses. So is for a daemon a container
+        that it leaves alone: it asks nobody for those addresses."""
+        alone = live and end in self.containers and self.containers[end].get("unmanaged")
+        return self.addresses(end) if alone or end in self.outside else [end]
