@@ -66,6 +66,22 @@ static size_t log_prefix(char *line, size_t size, enum log_level level)
 	return length < 0 ? 0 : (size_t)length;
 }
 
+/* A line stays a line, and no terminal that shows it obeys it, whoever chose the words: an interface's name may hold an
+ * escape character. C1 controls (ISO 6429) are two bytes in UTF-8. */
+static void log_disarm(char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)text[i], next = i + 1 < length ? (unsigned char)text[i + 1] : 0;
+
+		if (c == '\n' || c == '\r' || c == '\t')
+			text[i] = ' ';
+		else if (c < 0x20 || c == 0x7f)
+			text[i] = '?';
+		else if (c == 0xc2 && next >= 0x80 && next <= 0x9f)
+			text[i] = text[i + 1] = '?';
+	}
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	char line[LOG_LINE_MAX];
@@ -83,9 +99,7 @@ void log_write(enum log_level level, const char *format, ...)
 	if (length < 0)
 		return;
 	size_t end = start + ((size_t)length < space ? (size_t)length : space - 1);
-	for (size_t i = start; i < end; i++)
-		if (line[i] == '\n' || line[i] == '\r')
-			line[i] = ' ';
+	log_disarm(line + start, end - start);
 	line[end++] = '\n';
 	/* There is nobody to tell when the log can't be written. */
 	if (write(STDERR_FILENO, line, end) < 0)
