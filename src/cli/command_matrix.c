@@ -54,6 +54,9 @@ int command_matrix(struct cli *cli, int argc, char **argv)
 		render_matrix_dot(matrix);
 	else
 		render_matrix(cli, matrix);
+	fflush(stdout);
+	if (cli->policy_path && !cli->world_path && !cli->json)
+		fputs("bulkhead: there are no containers without --world FILE\n", stderr);
 	json_decref(matrix);
 	return code;
 }

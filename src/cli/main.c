@@ -85,8 +85,9 @@ static void print_help(void)
 
 static void print_command_help(const struct cli_command *command)
 {
-	printf("Usage: bulkhead %s%s%s\n%c%s.\n", command->name, *command->synopsis ? " " : "", command->synopsis,
-	       command->summary[0] - 'a' + 'A', command->summary + 1);
+	printf("Usage: bulkhead %s%s%s%s\n%c%s.\n", command->name,
+	       command->help && strstr(command->help, "  -") ? " [OPTION]..." : "", *command->synopsis ? " " : "",
+	       command->synopsis, command->summary[0] - 'a' + 'A', command->summary + 1);
 	if (command->help)
 		printf("\n%s", command->help);
 }

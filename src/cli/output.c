@@ -25,6 +25,7 @@ static void fail_say(const struct cli *cli, const char *text)
 	json_t *error;
 
 	if (!cli->json) {
+		fflush(stdout); /* what was said before comes first */
 		fprintf(stderr, "bulkhead: %s\n", text);
 		return;
 	}

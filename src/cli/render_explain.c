@@ -29,8 +29,8 @@ static void verdict_print(const struct cli *cli, const json_t *answer)
 			printf("%s%s%s", cli_colour(cli, verdicts[i].colour), verdicts[i].word,
 			       cli_colour(cli, COLOUR_PLAIN));
 	if (strcmp(cli_text(answer, "mode"), "audit") == 0)
-		printf(" %s(audit: reported, and let pass)%s", cli_colour(cli, COLOUR_YELLOW),
-		       cli_colour(cli, COLOUR_PLAIN));
+		printf(" %s(audit mode%s)%s", cli_colour(cli, COLOUR_YELLOW),
+		       strcmp(verdict, "allow") == 0 ? "" : ": reported, and let pass", cli_colour(cli, COLOUR_PLAIN));
 }
 
 /* Who is meant, unless the word says all there is to say. */
@@ -169,7 +169,6 @@ void render_explain(const struct cli *cli, const json_t *answer)
 	reason_print(answer);
 	place_print(cli, json_object_get(answer, "at"));
 	cases_print(cli, json_object_get(answer, "cases"));
-	list_print(cli, json_object_get(answer, "staged"), "staged rules that match (reported, decide nothing)");
 	list_print(cli, json_object_get(answer, "next"),
-		   "other rules that match, in the order in which they would decide");
+		   "other rules that match, in the order in which they would decide (staged: never)");
 }

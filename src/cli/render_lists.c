@@ -48,8 +48,8 @@ static enum cli_colour state_colour(const char *state)
 
 void render_ports(const struct cli *cli, const json_t *ports)
 {
-	static const char *const titles[] = {"PORT",  "CONTAINER", "RUNTIME", "IDENTITY",  "STATE",
-					     "FLOWS", "ALLOWED",   "DENIED",  "ADDRESSES", "REASON"};
+	static const char *const titles[] = {"PORT",  "CONTAINER", "RUNTIME", "IDENTITY", "STATE",
+					     "FLOWS", "ALLOWED",   "DENIED",  "REASON",	  "ADDRESSES"};
 	struct cli_table table = {.columns = 10, .right = 7u << 5};
 	json_t *port;
 	size_t i;
@@ -78,8 +78,8 @@ void render_ports(const struct cli *cli, const json_t *ports)
 			for (size_t column = 0; column < 3; column++)
 				cli_table_add(&table, COLOUR_PLAIN, "");
 		}
-		list_cell(&table, json_object_get(port, "addresses"));
 		cli_table_add(&table, COLOUR_YELLOW, cli_text(port, "reason"));
+		list_cell(&table, json_object_get(port, "addresses"));
 	}
 	cli_table_print(cli, &table);
 }

@@ -50,7 +50,7 @@ static void render_policy(const struct cli *cli, const json_t *status)
 		return;
 	if (cli_number(policy, "generation"))
 		text_appendf(&text, "generation %lld, ", (long long)cli_number(policy, "generation"));
-	text_appendf(&text, "%s; ", cli_ago(policy, "since"));
+	text_appendf(&text, "loaded %s; ", cli_ago(policy, "since"));
 	plural_append(&text, cli_number(policy, "rules"), "rule");
 	text_append(&text, ", ");
 	plural_append(&text, cli_number(policy, "zones"), "zone");
@@ -58,7 +58,7 @@ static void render_policy(const struct cli *cli, const json_t *status)
 	text_clear(&text);
 	json_array_foreach(json_object_get(policy, "paths"), i, path)
 		text_appendf(&text, "%s%s", i ? " " : "", cli_escape(json_string_value(path)));
-	line(cli, "from", text_string(&text));
+	line(cli, "files", text_string(&text));
 	text_free(&text);
 }
 

@@ -260,9 +260,10 @@ static void follow_past(void *arg, json_t *event)
 /* What happened lately (as many as `last` says, none without it), then what happens: nothing is left out between. */
 static json_t *follow_start(struct client *client, const json_t *request)
 {
-	json_int_t last = json_integer_value(json_object_get(request, "last"));
+	const json_t *wanted = json_object_get(request, "last");
+	json_int_t last = json_integer_value(wanted);
 
-	if (last < 0 || !filter_keep(client, request))
+	if ((wanted && !json_is_integer(wanted)) || last < 0 || !filter_keep(client, request))
 		return json_pack("{s:s}", "message", "the filter makes no sense");
 	client->follows = true;
 	loop_set_timer(client->idle, -1, 0);
