@@ -147,12 +147,29 @@ engine_podman_works() {
 	timeout 60 podman run --rm localhost/bulkhead-test:1 true
 }
 
+# Has a process our folder in its words? Podman cleans up behind its containers in the background, and would make its
+# folders anew after the mount has gone.
+engines_busy() {
+	local file words
+
+	for file in /proc/[0-9]*/cmdline; do
+		mapfile -d '' words 2>/dev/null <"$file" || continue
+		[[ "${words[*]}" != *"$ENGINES"* ]] || return 0
+	done
+	return 1
+}
+
+engines_idle() {
+	! engines_busy
+}
+
 engines_stop() {
 	engine_podman_stop
 	engine_docker_stop
 	[ -n "$ENGINES" ] || return 0
+	engines_wait 5 engines_idle
 	# What is still mounted in there goes with the mount namespace.
-	umount -l "$ENGINES" 2>/dev/null && rmdir "$ENGINES" 2>/dev/null
+	umount -l "$ENGINES" 2>/dev/null && rm -rf "$ENGINES"
 	ENGINES=
 }
 
