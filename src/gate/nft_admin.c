@@ -84,11 +84,13 @@ json_t *nft_gate_status(struct nft_gate *nft)
 	const struct nft_set *open = nft_table_set(&nft->applied.tables[NFT_TABLE_INET], NFT_SET_OPEN);
 	struct text drift = {0};
 	bool healthy = nft_gate_check(nft, &drift) == 0 && nft->committed;
-	json_t *tables = table_list(nft, &healthy), *writers = nft_writers_find(&nft->link, nft->settings.mask);
+	json_t *tables = table_list(nft, &healthy), *writers;
+	size_t left_out = 0;
 	char mask[16];
 	json_t *status;
 
 	snprintf(mask, sizeof(mask), "0x%08x", nft->settings.mask);
+	writers = nft_writers_find(&nft->link, nft->settings.mask, &left_out);
 	status = json_pack("{s:b, s:o, s:I, s:b, s:o*, s:o*, s:o*, s:s, s:b, s:b, s:I, s:s*, s:s*}", "owned", nft->own,
 			   "tables", tables ? tables : json_array(), "open",
 			   (json_int_t)(open ? open->elements.count : 0), "healthy", healthy, "foreign_mark_writers",
@@ -96,6 +98,11 @@ json_t *nft_gate_status(struct nft_gate *nft)
 			   "conntrack", nft->settings.features.conntrack, "log", nft->settings.features.log,
 			   "reports_lost", (json_int_t)nft_watch_lost(nft->watch), "drift",
 			   drift.length ? text_string(&drift) : NULL, "problem", nft->problem[0] ? nft->problem : NULL);
+	if (status && left_out &&
+	    json_object_set_new(status, "foreign_mark_writers_more", json_integer((json_int_t)left_out)) < 0) {
+		json_decref(status);
+		status = NULL;
+	}
 	text_free(&drift);
 	return status;
 }
@@ -131,8 +138,7 @@ static int tables_remove(struct nft_link *link, void (*report)(void *arg, const 
 	for (size_t i = 0; rc == 0 && i < NFT_TABLE_COUNT; i++) {
 		char line[64];
 
-		snprintf(line, sizeof(line), "removed table %s " NFT_GATE_TABLE,
-			 nft_family_name(nft_table_family[i]));
+		snprintf(line, sizeof(line), "removed table %s " NFT_GATE_TABLE, nft_family_name(nft_table_family[i]));
 		if (exists[i])
 			report(arg, line);
 	}

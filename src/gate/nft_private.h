@@ -70,7 +70,9 @@ static inline uint32_t nft_table_flags(const struct nft_gate *nft)
 void nft_watch_free(struct nft_watch *watch);
 uint64_t nft_watch_lost(const struct nft_watch *watch); /* reports that the kernel could not hand over */
 
-/* Rules of others that may change stamps: a new array for the status; NULL when memory is short. */
-json_t *nft_writers_find(struct nft_link *link, uint32_t mask);
+/* Rules of others that may change stamps: a new array for the status; NULL when memory is short. An absurd ruleset must
+ * not fill the status: how many more there are is counted. */
+#define NFT_WRITERS_MAX 64u
+json_t *nft_writers_find(struct nft_link *link, uint32_t mask, size_t *ret_left_out);
 
 #endif

@@ -9,9 +9,6 @@
 
 #include "gate/nft_private.h"
 
-/* A hostile or absurd ruleset must not fill the status. */
-#define WRITERS_MAX 64u
-
 /* Who is known to use which bits (their documents). */
 static const struct {
 	uint32_t bits;
@@ -24,7 +21,7 @@ static const struct {
 struct search {
 	uint32_t mask;
 	json_t *found;
-	bool failed;
+	size_t left_out;
 };
 
 /* What is known of a register while a rule is read: which bits of the packet's own mark it still has. */
@@ -158,15 +155,18 @@ static int rule_answer(void *arg, const struct nlmsghdr *answer)
 	if (nftnl_rule_nlmsg_parse(answer, rule) >= 0) {
 		table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE);
 		writes = rule_writes(rule);
-		if (table && strcmp(table, NFT_GATE_TABLE) != 0 && writes & search->mask &&
-		    json_array_size(search->found) < WRITERS_MAX)
+		if (!table || strcmp(table, NFT_GATE_TABLE) == 0 || !(writes & search->mask))
+			rc = 0;
+		else if (json_array_size(search->found) < NFT_WRITERS_MAX)
 			rc = writer_add(search, rule, header->nfgen_family, writes);
+		else
+			search->left_out++;
 	}
 	nftnl_rule_free(rule);
 	return rc;
 }
 
-json_t *nft_writers_find(struct nft_link *link, uint32_t mask)
+json_t *nft_writers_find(struct nft_link *link, uint32_t mask, size_t *ret_left_out)
 {
 	struct search search = {.mask = mask};
 	uint8_t buffer[64];
@@ -175,6 +175,7 @@ json_t *nft_writers_find(struct nft_link *link, uint32_t mask)
 	for (int i = 0; i < NFT_DUMP_TRIES && rc == -EINTR; i++) {
 		json_decref(search.found);
 		search.found = json_array();
+		search.left_out = 0;
 		rc = search.found ? nft_link_query(link,
 						   nft_query_begin(buffer, NFT_MSG_GETRULE, NFPROTO_UNSPEC, NLM_F_DUMP),
 						   rule_answer, &search)
@@ -184,5 +185,6 @@ json_t *nft_writers_find(struct nft_link *link, uint32_t mask)
 		json_decref(search.found);
 		return NULL;
 	}
+	*ret_left_out = search.left_out;
 	return search.found;
 }

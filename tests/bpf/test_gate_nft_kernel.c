@@ -442,6 +442,28 @@ static void test_foreign_mark_writers_are_found(void **state)
 	writes("iptables-nft -t mangle -F; iptables-nft -t mangle -A OUTPUT -j CONNMARK --save-mark", NULL, NULL);
 }
 
+static void test_an_absurd_number_of_mark_writers(void **state)
+{
+	json_t *status;
+
+	(void)state;
+	start_with_two();
+	lab_run(lab, NULL,
+		"nft flush table netdev lab; (echo 'add table inet other; add chain inet other c'; for i in $(seq %u); "
+		"do "
+		"echo add rule inet other c meta mark set $i; done) | nft -f -",
+		NFT_WRITERS_MAX);
+	status = nft_gate_status(nft_lab.nft);
+	assert_int_equal(json_array_size(json_object_get(status, "foreign_mark_writers")), NFT_WRITERS_MAX);
+	assert_null(json_object_get(status, "foreign_mark_writers_more"));
+	json_decref(status);
+	lab_run(lab, NULL, "nft add rule inet other c meta mark set 1; nft add rule inet other c meta mark set 2");
+	status = nft_gate_status(nft_lab.nft);
+	assert_int_equal(json_array_size(json_object_get(status, "foreign_mark_writers")), NFT_WRITERS_MAX);
+	assert_int_equal(json_integer_value(json_object_get(status, "foreign_mark_writers_more")), 2);
+	json_decref(status);
+}
+
 /* Docker's and Podman's ways of writing rules beside ours leave both alone. */
 static void test_iptables_beside_us(void **state)
 {
@@ -588,6 +610,28 @@ static void test_the_ruleset_reads_well(void **state)
 	text_free(&policy);
 }
 
+/* Names of zones and groups that would become one, or are too long, stay apart. */
+static void test_names_stay_apart(void **state)
+{
+	struct text policy = {0};
+
+	(void)state;
+	lab_box_add(lab, "a");
+	lab_box_add(lab, "b");
+	lab_box_add(lab, "c");
+	nft_lab_start();
+	text_append(&policy, "version: 1\nzones:\n  shop: { groups: { front: { members: { name: a } } } }\n"
+			     "  shop_front: { members: { name: b } }\n  many:\n    groups:\n");
+	for (int i = 0; i < 60; i++)
+		text_appendf(&policy, "      a-group-with-quite-a-long-name-number-%d: { members: { name: c } }\n", i);
+	nft_lab_apply(text_string(&policy));
+	assert_true(nft_lab_prints("nft list table inet bulkhead", "chain from_shop_front {"));
+	assert_true(nft_lab_prints("nft list table inet bulkhead", "chain from_shop_front_2 {"));
+	assert_true(nft_lab_prints("nft list table inet bulkhead", "chain from_many_a-group-with-quite-a-long-name-"));
+	lab_run(lab, NULL, "nft -s list table inet bulkhead | sed '1s/bulkhead/again/' | nft -c -f -");
+	text_free(&policy);
+}
+
 static void test_a_closed_door_reads_well(void **state)
 {
 	(void)state;
@@ -621,10 +665,12 @@ int main(void)
 		TEST(test_owner_and_no_owner_follow_each_other, owned),
 		TEST(test_an_error_names_object_and_line_and_changes_nothing, owned),
 		TEST(test_foreign_mark_writers_are_found, owned),
+		TEST(test_an_absurd_number_of_mark_writers, plain),
 		TEST_BOTH(test_iptables_beside_us),
 		TEST_BOTH(test_status_tells),
 		TEST(test_stamp_must_fit, owned),
 		TEST(test_the_ruleset_reads_well, plain),
+		TEST(test_names_stay_apart, plain),
 		TEST(test_a_closed_door_reads_well, plain),
 	};
 
