@@ -116,7 +116,7 @@ struct port_watch {
 int64_t monotonic_ms(void);
 /* A runtime has something new: every port is asked for again. */
 void port_watch_dirty(struct port_watch *watch);
-/* A scan no later than in `delay_ms`, but never more than a tenth of the time. */
+/* A scan no later than in `delay_ms`, but scans never take more than a fifth of the time. */
 void port_watch_schedule(struct port_watch *watch, int64_t delay_ms);
 
 /* scan.c. *ret_changed: the view is not what it was. On failure what was known stays, and the marks too. */
