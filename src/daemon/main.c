@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,9 @@
 #include "daemon/daemon.h"
 
 #define POLICY_PATHS_MAX 64
+/* Tables come and go as a whole: each large part of one is given back when it goes. Left alone, the C library would
+ * move this bound up with what is freed, and keep some megabytes more for good. */
+#define LARGE_BYTES (128 * 1024)
 
 static const char usage[] =
 	"Usage: bulkheadd [OPTION]...\n"
@@ -20,7 +24,7 @@ static const char usage[] =
 	"      --run DIR           the lock that keeps a second daemon out (" DEFAULT_RUN_DIR ")\n"
 	"      --pins DIR          where programs and maps are pinned, on a bpffs (" DEFAULT_PIN_DIR ")\n"
 	"      --stamp-shift N     lowest bit of the 13 bits of the packet mark that are ours (19)\n"
-	"      --flows N           open flows that one port may have (16384)\n"
+	"      --flows N           flows that one port may open; twice as many may be opened towards it (16384)\n"
 	"      --log-group N       NFLOG group of the nft gate (4252)\n"
 	"      --no-owner          do not own the nft tables, even where the kernel could\n"
 	"      --no-tcx            use clsact filters, even where the kernel has tcx\n"
@@ -204,6 +208,7 @@ int main(int argc, char **argv)
 {
 	int option;
 
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	while ((option = getopt_long(argc, argv, "p:s:g:vhV", long_options, NULL)) != -1)
 		option_take(option);
 	if (optind < argc) {
