@@ -341,7 +341,9 @@ def is_about(flow, item):
 
 
 def play(host, scenario):
+    """The whole scenario; yields each step while it is in force."""
     wire = Wire(host, scenario)
+    tap.expect(all(wire.attempts), "nothing of a step can be tried with real packets")
     wire.build()
     wire.listen()
     if scenario.control:
