@@ -56,7 +56,13 @@ static void purge(struct uninstall *uninstall, const char *state_dir)
 	}
 }
 
-int command_uninstall(struct cli *cli, int argc, char **argv)
+struct uninstall_options {
+	struct gate_options gate;
+	const char *state_dir, *run_dir;
+	bool with_state;
+};
+
+static int options_parse(struct cli *cli, int argc, char **argv, struct uninstall_options *options)
 {
 	static const struct option long_options[] = {
 		{"pins", required_argument, NULL, 'p'},
@@ -65,48 +71,68 @@ int command_uninstall(struct cli *cli, int argc, char **argv)
 		{"purge", no_argument, NULL, 'P'},
 		{0},
 	};
-	struct gate_options options = {.pin_dir = DEFAULT_PIN_DIR,
-				       .stamp_shift = BH_STAMP_SHIFT_DEFAULT,
-				       .flow_quota = BH_FLOWS_PER_PORT_DEFAULT,
-				       .log_group = GATE_LOG_GROUP_DEFAULT};
-	const char *state_dir = DEFAULT_STATE_DIR, *run_dir = DEFAULT_RUN_DIR;
-	struct uninstall uninstall = {.cli = cli, .removed = json_array()};
-	struct error error = {0};
-	bool with_state = false;
-	int option, r, code = CLI_OK;
-	json_t *result;
+	int option;
 
 	optind = 1;
 	while ((option = cli_option(cli, "uninstall ", argc, argv, ":", long_options)) != -1) {
 		if (option == 'p')
-			options.pin_dir = optarg;
+			options->gate.pin_dir = optarg;
 		else if (option == 's')
-			state_dir = optarg;
+			options->state_dir = optarg;
 		else if (option == 'r')
-			run_dir = optarg;
+			options->run_dir = optarg;
 		else if (option == 'P')
-			with_state = true;
+			options->with_state = true;
 		else
 			return CLI_USAGE;
 	}
-	if (cli_no_more(cli, "uninstall ", argc, argv) != CLI_OK)
-		return CLI_USAGE;
+	return cli_no_more(cli, "uninstall ", argc, argv);
+}
+
+static int removed_print(struct uninstall *uninstall)
+{
+	json_t *result;
+	int code;
+
+	if (!uninstall->cli->json) {
+		if (json_array_size(uninstall->removed) == 0)
+			puts("there was nothing to remove");
+		return CLI_OK;
+	}
+	result = json_pack("{s:O}", "removed", uninstall->removed);
+	code = cli_print_json(uninstall->cli, result);
+	json_decref(result);
+	return code;
+}
+
+int command_uninstall(struct cli *cli, int argc, char **argv)
+{
+	struct uninstall_options options = {
+		.gate = {.pin_dir = DEFAULT_PIN_DIR,
+			 .stamp_shift = BH_STAMP_SHIFT_DEFAULT,
+			 .flow_quota = BH_FLOWS_PER_PORT_DEFAULT,
+			 .log_group = GATE_LOG_GROUP_DEFAULT},
+		.state_dir = DEFAULT_STATE_DIR,
+		.run_dir = DEFAULT_RUN_DIR,
+	};
+	struct uninstall uninstall = {.cli = cli};
+	struct error error = {0};
+	int code = options_parse(cli, argc, argv, &options);
+
+	if (code != CLI_OK)
+		return code;
 	if (geteuid() != 0)
 		return cli_fail(cli, CLI_ERROR, "only root can do that");
-	if (daemon_runs(run_dir))
+	if (daemon_runs(options.run_dir))
 		return cli_fail(cli, CLI_ERROR, "bulkheadd is running and would put everything back: stop it first");
-	r = gate_uninstall(&options, report, &uninstall, &error);
-	if (with_state)
-		purge(&uninstall, state_dir);
-	if (r < 0)
+	uninstall.removed = json_array();
+	if (gate_uninstall(&options.gate, report, &uninstall, &error) < 0)
 		code = cli_fail(cli, CLI_ERROR, "%s", error.text);
-	else if (cli->json) {
-		result = json_pack("{s:O}", "removed", uninstall.removed);
-		code = cli_print_json(cli, result);
-		json_decref(result);
-	} else if (json_array_size(uninstall.removed) == 0) {
-		puts("there was nothing to remove");
-	}
+	/* After a failure the numbers of identities keep their meaning: a second try may follow, or a daemon. */
+	if (code == CLI_OK && options.with_state)
+		purge(&uninstall, options.state_dir);
+	if (code == CLI_OK)
+		code = removed_print(&uninstall);
 	json_decref(uninstall.removed);
 	return code;
 }
