@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-# suite-timeout: 400
+# suite-timeout: 600
 """Containers of real engines, Docker and Podman: found, put into zones, and policed."""
 
 import json
