@@ -226,9 +226,11 @@ struct bh_flow {
 	__u8 tcp_state;	  /* enum bh_tcp_state */
 	__u8 flags;	  /* enum bh_flow_flag */
 	__u8 window_scale[2]; /* 0xff: unknown */
-	__u8 pad[7];
+	__u8 pad[3];
+	__u32 checked; /* private to the programs: when `expires` was last looked at. 0: look */
 };
-#define BH_FLOWS_PER_PORT_DEFAULT 16384u /* of which a quarter may be half-open */
+#define BH_FLOWS_PER_PORT_DEFAULT 16384u /* that a port may open, of which a quarter may be half-open */
+#define BH_FLOWS_IN_SHARE	  2u	 /* times as many may be opened towards it: one flooder fills no neighbour */
 #define BH_FRAGMENTS_PER_PORT	  64u	 /* power of two; datagrams being put together */
 
 /* Idle times in seconds; each with its source. */
@@ -257,7 +259,7 @@ struct bh_config {
 	__u32 next_port_id;
 	__u32 host_deferred; /* 1: host-bound packets are judged by the nft door alone (its tables are owned); 0: the tc
 			      * gate refuses what neither a rule for the host nor a published port could allow */
-	__u64 netns_cookie; /* SO_NETNS_COOKIE of the namespace whose interfaces these are; 0: not known */
+	__u64 netns_cookie;  /* SO_NETNS_COOKIE of the namespace whose interfaces these are; 0: not known */
 	__u64 pad;
 };
 

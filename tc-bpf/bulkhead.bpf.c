@@ -23,7 +23,7 @@ static __always_inline int gate_flow(struct __sk_buff *skb, struct packet *packe
 	int reason;
 
 	if (likely(flow)) {
-		if (likely(flow_plain(flow, packet, bpf_ktime_get_boot_ns()))) {
+		if (likely(flow_plain(flow, packet))) {
 			packet->decision = flow->decision;
 			return BH_ALLOW_FLOW;
 		}
@@ -111,12 +111,10 @@ static __always_inline int gate(struct __sk_buff *skb, const __u32 direction)
 	int reason;
 
 	packet.direction = direction;
-	packet.length = skb->len;
-	packet.ifindex = ifindex;
 	settings = bpf_map_lookup_elem(&config, &zero);
 	port = bpf_map_lookup_elem(&ports, &ifindex);
 	if (unlikely(!settings || !port)) {
-		reason_count(BH_DROP_CLOSED, packet.length);
+		reason_count(BH_DROP_CLOSED, skb->len);
 		return TC_ACT_SHOT;
 	}
 	active = READ_ONCE(settings->active);
@@ -141,11 +139,11 @@ static __always_inline int gate(struct __sk_buff *skb, const __u32 direction)
 	if (unlikely(packet.flags & PACKET_FIRST))
 		reason = gate_first(&packet, port, reason);
 	passes = packet_passes(&packet, reason);
-	port_count(port, direction, passes, packet.length);
+	port_count(port, direction, passes, skb->len);
 	if (packet.decision)
-		rule_count(packet.decision, packet.length);
+		rule_count(packet.decision, skb->len);
 	/* What audit lets pass is no denial. */
-	reason_count(passes && !reason_allows(reason) ? BH_ALLOW_FLOW : reason, packet.length);
+	reason_count(passes && !reason_allows(reason) ? BH_ALLOW_FLOW : reason, skb->len);
 	if (unlikely(!passes || packet.flags & (PACKET_LOG | PACKET_AUDITED) || packet.staged))
 		gate_report(skb, &packet, port, reason, passes);
 	if (!passes)

@@ -34,53 +34,59 @@ static __always_inline bool class_is_identity(__u32 class)
 	return class >= BH_IDENTITY_FIRST && class < BH_IDENTITY_MAX;
 }
 
+static __always_inline struct bh_addr *address_exact(struct bh_addr_key *key, __u32 domain)
+{
+	struct bh_addr *found;
+
+	key->domain = domain;
+	found = bpf_map_lookup_elem(&addresses, key);
+	if (found || !domain)
+		return found;
+	key->domain = 0;
+	return bpf_map_lookup_elem(&addresses, key);
+}
+
 /* The class of an address seen from a domain; BH_CLASS_NONE when a table is missing. Takes its own copy of the key: an
- * argument of a global function may not be a map's key before Linux 6.2. */
+ * argument of a global function may not be a map's key before Linux 6.2. One key at a time: the stack is short. */
 __noinline int class_of(const struct bh_addr_key *where, __u32 slot)
 {
-	struct bh_addr_key key;
+	union {
+		struct bh_addr_key exact;
+		struct bh_nat64_key nat64;
+		struct bh_lpm6_key prefix6;
+		struct bh_lpm4_key prefix4;
+	} key = {};
+	__u32 *class, v4_at = 0;
 	struct bh_addr *exact;
-	__u32 *class;
 	void *inner;
 
 	if (!where || slot > 1)
 		return BH_CLASS_NONE;
-	key = *where;
-	exact = bpf_map_lookup_elem(&addresses, &key);
-	if (!exact && key.domain) {
-		key.domain = 0;
-		exact = bpf_map_lookup_elem(&addresses, &key);
-	}
+	key.exact = *where;
+	exact = address_exact(&key.exact, where->domain);
 	if (exact)
 		return exact->class[slot & 1];
-	if (key.family == 6) {
-		struct bh_nat64_key nat;
-		struct bh_lpm6_key prefix = {.length = 128};
-
-		__builtin_memcpy(nat.prefix, key.addr, sizeof(nat.prefix));
-		if (!bpf_map_lookup_elem(&nat64, &nat)) {
-			__builtin_memcpy(prefix.addr, key.addr, sizeof(prefix.addr));
+	if (where->family == 6) {
+		__builtin_memcpy(key.nat64.prefix, where->addr, sizeof(key.nat64.prefix));
+		if (!bpf_map_lookup_elem(&nat64, &key.nat64)) {
+			key.prefix6.length = 128;
+			__builtin_memcpy(key.prefix6.addr, where->addr, sizeof(key.prefix6.addr));
 			inner = bpf_map_lookup_elem(&prefixes6, &slot);
-			class = inner ? bpf_map_lookup_elem(inner, &prefix) : NULL;
+			class = inner ? bpf_map_lookup_elem(inner, &key.prefix6) : NULL;
 			return class ? *class : BH_CLASS_NONE;
 		}
-		key.domain = where->domain;
-		key.family = 4;
-		__builtin_memcpy(key.addr, key.addr + 12, 4);
-		__builtin_memset(key.addr + 4, 0, 12);
-		exact = bpf_map_lookup_elem(&addresses, &key);
-		if (!exact && key.domain) {
-			key.domain = 0;
-			exact = bpf_map_lookup_elem(&addresses, &key);
-		}
+		v4_at = 12;
+		__builtin_memset(&key.exact, 0, sizeof(key.exact));
+		key.exact.family = 4;
+		__builtin_memcpy(key.exact.addr, where->addr + 12, 4);
+		exact = address_exact(&key.exact, where->domain);
 		if (exact)
 			return exact->class[slot & 1];
 	}
-	struct bh_lpm4_key prefix = {.length = 32};
-
-	__builtin_memcpy(prefix.addr, key.addr, sizeof(prefix.addr));
+	key.prefix4.length = 32;
+	__builtin_memcpy(key.prefix4.addr, v4_at ? where->addr + 12 : where->addr, sizeof(key.prefix4.addr));
 	inner = bpf_map_lookup_elem(&prefixes4, &slot);
-	class = inner ? bpf_map_lookup_elem(inner, &prefix) : NULL;
+	class = inner ? bpf_map_lookup_elem(inner, &key.prefix4) : NULL;
 	return class ? *class : BH_CLASS_NONE;
 }
 
@@ -95,13 +101,10 @@ static __always_inline __u32 packet_class_of(const struct packet *packet, const 
 /* Does the address have an entry of its own: a container's, the host's, a bridge's broadcast address? */
 static __noinline bool address_listed(const struct bh_port *port, __u32 family, const __u8 *addr)
 {
-	struct bh_addr_key key = {.domain = port->domain, .family = family};
+	struct bh_addr_key key = {.family = family};
 
 	address_copy(key.addr, addr);
-	if (bpf_map_lookup_elem(&addresses, &key))
-		return true;
-	key.domain = 0;
-	return bpf_map_lookup_elem(&addresses, &key);
+	return address_exact(&key, port->domain);
 }
 
 /* The service class of a flow, from its key; the destination is the end that did not open it. */

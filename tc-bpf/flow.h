@@ -19,6 +19,9 @@
 #define FLOW_SWEEP_MAX 131072u
 /* How much a flow's end must move to be written: keeps its cache line clean (the idle times are 10 s and more). */
 #define FLOW_EXPIRY_GRAIN NS_PER_SEC
+/* A flow found alive is not asked again for 2^8 jiffies: 0.3 to 2.6 s by the kernel's HZ, of idle times of 30 s and
+ * more that were just begun anew. */
+#define FLOW_TICK_SHIFT 8
 
 static __always_inline struct bh_flow *flow_find(const struct packet *packet, const struct bh_port *port)
 {
@@ -106,10 +109,13 @@ static __always_inline int flow_stamp(const struct bh_flow *flow, const struct p
 	return BH_REASON_NONE;
 }
 
-/* The common case, lean: an open flow's packet that changes nothing but the time it lasts. */
-static __always_inline bool flow_plain(struct bh_flow *flow, const struct packet *packet, __u64 now)
+/* The common case, lean: an open flow's packet that changes nothing but the time it lasts. The clock is asked once a
+ * tick: asking costs as much as a look-up. */
+static __always_inline bool flow_plain(struct bh_flow *flow, const struct packet *packet)
 {
-	bool forward = flow_forward(flow, packet);
+	__u32 tick = bpf_jiffies64() >> FLOW_TICK_SHIFT;
+	bool forward = flow_forward(flow, packet), look = flow->checked != tick;
+	__u64 now = look ? bpf_ktime_get_boot_ns() : 0;
 
 	if (flow->generation != packet->generation || flow->valid_until != BH_FOREVER || flow->expires <= now)
 		return false;
@@ -120,16 +126,18 @@ static __always_inline bool flow_plain(struct bh_flow *flow, const struct packet
 		    (packet->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
 			return false;
 		tcp_follow(flow, packet, forward ? 0 : 1);
-		flow_touch(flow, now, BH_TIMEOUT_TCP_ESTABLISHED * NS_PER_SEC);
-		return true;
 	}
-	flow_touch(flow, now, flow_timeout(flow, packet->key.protocol));
+	if (unlikely(look)) {
+		flow_touch(flow, now, flow_timeout(flow, packet->key.protocol));
+		flow->checked = tick;
+	}
 	return true;
 }
 
 struct flow_sweep {
 	__u64 now;
-	__u32 seen, freed, half_open;
+	__u32 seen;
+	__s32 freed[2], kept[2], half_open[2]; /* by enum bh_flow_direction */
 };
 
 static long flow_sweep_entry(void *map, const void *key, struct bh_flow *flow, struct flow_sweep *sweep)
@@ -138,58 +146,64 @@ static long flow_sweep_entry(void *map, const void *key, struct bh_flow *flow, s
 		return 1;
 	if (flow->expires <= sweep->now) {
 		bpf_map_delete_elem(map, key);
-		sweep->freed++;
-	} else if (!(flow->flags & BH_FLOW_REPLIED)) {
-		sweep->half_open++;
+		sweep->freed[flow->direction & 1]++;
+		return 0;
 	}
+	sweep->kept[flow->direction & 1]++;
+	if (!(flow->flags & BH_FLOW_REPLIED))
+		sweep->half_open[flow->direction & 1]++;
 	return 0;
 }
 
 /* Frees what has expired of this port's and counts the rest exactly. */
-__noinline int flow_sweep_port(const struct bh_port *port, struct port_state *state, __u64 now)
+__noinline int flow_sweep_port(const struct bh_port *port, struct port_state *state)
 {
-	struct flow_sweep sweep = {.now = now};
+	struct flow_sweep sweep = {.now = bpf_ktime_get_boot_ns()};
 	__u32 index;
 	void *inner;
 
-	if (!port || !state || now < state->sweep_at)
+	if (!port || !state || sweep.now < state->sweep_at)
 		return 0;
 	index = port->index;
 	inner = bpf_map_lookup_elem(&flows, &index);
 	if (!inner)
 		return 0;
-	state->sweep_at = now + FLOW_SWEEP_INTERVAL;
+	state->sweep_at = sweep.now + FLOW_SWEEP_INTERVAL;
 	bpf_for_each_map_elem(inner, flow_sweep_entry, &sweep, 0);
-	if (sweep.seen > FLOW_SWEEP_MAX) {
-		__sync_fetch_and_add(&state->flows, -(__s32)sweep.freed);
-	} else {
-		state->flows = sweep.seen - sweep.freed;
-		state->half_open = sweep.half_open;
+	for (__u32 way = 0; way < 2; way++) {
+		if (sweep.seen > FLOW_SWEEP_MAX) {
+			__sync_fetch_and_add(&state->flows[way], -sweep.freed[way]);
+			continue;
+		}
+		state->flows[way] = sweep.kept[way];
+		state->half_open[way] = sweep.half_open[way];
 	}
-	if (sweep.freed * FLOW_SWEEP_PAYS >= sweep.seen)
-		state->sweep_at = now;
+	if ((sweep.freed[0] + sweep.freed[1]) * FLOW_SWEEP_PAYS >= sweep.seen)
+		state->sweep_at = sweep.now;
 	return 0;
 }
 
-/* Room for one more? */
-static __always_inline int flow_admit(const struct bh_port *port, struct port_state *state, __u64 now)
+/* Room for one more? What is opened towards the port has room of its own, so that nobody who may reach it can keep it
+ * from opening flows itself, and more of it than one neighbour can fill. */
+static __always_inline int flow_admit(const struct packet *packet, const struct bh_port *port, struct port_state *state)
 {
 	__u32 zero = 0;
 	struct bh_config *settings = bpf_map_lookup_elem(&config, &zero);
-	__s32 quota, half_quota;
+	__u32 way = packet->direction & 1, share = way == BH_FLOW_IN ? BH_FLOWS_IN_SHARE : 1;
+	__s64 quota, half_quota;
 
 	if (!settings)
 		return BH_DROP_INTERNAL;
-	quota = settings->flow_quota;
-	half_quota = settings->flow_half_quota;
+	quota = (__u64)settings->flow_quota * share;
+	half_quota = (__u64)settings->flow_half_quota * share;
 	if (unlikely(state->port_id != port->id))
 		port_state_claim(state, port->id);
-	if (likely(state->flows < quota && state->half_open < half_quota))
+	if (likely(state->flows[way] < quota && state->half_open[way] < half_quota))
 		return BH_REASON_NONE;
-	flow_sweep_port(port, state, now);
-	if (state->flows >= quota)
+	flow_sweep_port(port, state);
+	if (state->flows[way] >= quota)
 		return BH_DROP_FLOWS_FULL;
-	if (state->half_open >= half_quota)
+	if (state->half_open[way] >= half_quota)
 		return BH_DROP_HALF_OPEN_FULL;
 	return BH_REASON_NONE;
 }
@@ -199,12 +213,13 @@ static __always_inline void flow_forget(struct packet *packet, const struct bh_p
 	struct port_state *state = bpf_map_lookup_elem(&port_state, &port->index);
 	void *inner = bpf_map_lookup_elem(&flows, &port->index);
 	bool half_open = !(flow->flags & BH_FLOW_REPLIED);
+	__u32 way = flow->direction & 1;
 
 	if (!inner || !state || bpf_map_delete_elem(inner, &packet->key))
 		return;
-	__sync_fetch_and_add(&state->flows, -1);
+	__sync_fetch_and_add(&state->flows[way], -1);
 	if (half_open)
-		__sync_fetch_and_add(&state->half_open, -1);
+		__sync_fetch_and_add(&state->half_open[way], -1);
 }
 
 /* Is the other end of a flow that was just judged the host or a container for certain, so that its packets never carry
@@ -260,63 +275,74 @@ static __always_inline bool packet_passes(const struct packet *packet, __u32 rea
 	return reason_allows(reason) || (reason < BH_DROP_CLOSED && packet->flags & PACKET_AUDITED);
 }
 
-/* Notes a flow that was judged and may pass. BH_REASON_NONE: noted. */
-static __noinline int flow_open(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port)
+static __always_inline void flow_fill(struct bh_flow *flow, const struct packet *packet)
 {
-	struct port_state *state = bpf_map_lookup_elem(&port_state, &port->index);
-	void *inner = bpf_map_lookup_elem(&flows, &port->index);
+	flow->valid_until = packet->valid_until;
+	flow->generation = packet->generation;
+	flow->decision = packet->decision;
+	flow->opener = packet->src_class;
+	flow->other = packet->dst_class;
+	flow->direction = packet->direction;
+	flow->window_scale[0] = TCP_SCALE_UNKNOWN;
+	flow->window_scale[1] = TCP_SCALE_UNKNOWN;
+	if (packet->flags & PACKET_AUDITED)
+		flow->flags |= BH_FLOW_AUDITED;
+	if (packet->flags & PACKET_LOG)
+		flow->flags |= BH_FLOW_LOGGED;
+	if (flow_peer_local(packet, flow))
+		flow->flags |= BH_FLOW_PEER_LOCAL;
+	if (packet->key.protocol == IPPROTO_TCP) {
+		flow->tcp_state = BH_TCP_SYN_SENT;
+		tcp_start(flow, packet, packet->window_scale);
+	}
+}
+
+/* Notes a flow for which there is room. BH_REASON_NONE: noted. */
+static __noinline int flow_note(struct packet *packet, void *inner, struct port_state *state)
+{
 	__u64 now = bpf_ktime_get_boot_ns();
 	struct bh_flow flow = {}, *old = NULL;
-	bool was_half_open = false;
+	__u32 way = packet->direction & 1;
 	long error;
-	int reason;
 
-	if (!inner || !state)
-		return BH_DROP_INTERNAL;
 	if (packet->flags & PACKET_ENTRY)
 		old = bpf_map_lookup_elem(inner, &packet->key);
+	if (old && flow_alive(old, now))
+		return BH_REASON_NONE; /* a SYN against the flow's direction: both ways are allowed then */
 	if (old) {
-		if (flow_alive(old, now))
-			return BH_REASON_NONE; /* a SYN against the flow's direction: both ways are allowed then */
-		was_half_open = !(old->flags & BH_FLOW_REPLIED);
-	} else {
-		reason = flow_admit(port, state, now);
-		if (reason)
-			return reason;
+		__sync_fetch_and_add(&state->flows[old->direction & 1], -1);
+		if (!(old->flags & BH_FLOW_REPLIED))
+			__sync_fetch_and_add(&state->half_open[old->direction & 1], -1);
 	}
-	flow.valid_until = packet->valid_until;
-	flow.generation = packet->generation;
-	flow.decision = packet->decision;
-	flow.opener = packet->src_class;
-	flow.other = packet->dst_class;
-	flow.direction = packet->direction;
-	flow.window_scale[0] = TCP_SCALE_UNKNOWN;
-	flow.window_scale[1] = TCP_SCALE_UNKNOWN;
-	if (packet->flags & PACKET_AUDITED)
-		flow.flags |= BH_FLOW_AUDITED;
-	if (packet->flags & PACKET_LOG)
-		flow.flags |= BH_FLOW_LOGGED;
-	if (flow_peer_local(packet, &flow))
-		flow.flags |= BH_FLOW_PEER_LOCAL;
-	if (packet->key.protocol == IPPROTO_TCP) {
-		flow.tcp_state = BH_TCP_SYN_SENT;
-		tcp_start(skb, &flow, packet);
-	}
+	flow_fill(&flow, packet);
 	flow.expires = now + flow_timeout(&flow, packet->key.protocol);
 	error = bpf_map_update_elem(inner, &packet->key, &flow, old ? BPF_ANY : BPF_NOEXIST);
-	if (error == -E2BIG) { /* seeded flows are not counted until now */
-		flow_sweep_port(port, state, now);
-		error = bpf_map_update_elem(inner, &packet->key, &flow, old ? BPF_ANY : BPF_NOEXIST);
-	}
 	if (error == -EEXIST) /* another CPU was first, with the same packet's twin */
 		return BH_REASON_NONE;
 	if (error)
 		return error == -E2BIG ? BH_DROP_FLOWS_FULL : BH_DROP_NO_MEMORY;
-	if (!old)
-		__sync_fetch_and_add(&state->flows, 1);
-	if (!was_half_open)
-		__sync_fetch_and_add(&state->half_open, 1);
+	__sync_fetch_and_add(&state->flows[way], 1);
+	__sync_fetch_and_add(&state->half_open[way], 1);
 	return BH_REASON_NONE;
+}
+
+/* A flow that was judged and may pass gets its entry, if there is room. BH_REASON_NONE: it has. */
+static __always_inline int flow_open(struct packet *packet, const struct bh_port *port)
+{
+	struct port_state *state = bpf_map_lookup_elem(&port_state, &port->index);
+	void *inner = bpf_map_lookup_elem(&flows, &port->index);
+	int reason;
+
+	if (!inner || !state)
+		return BH_DROP_INTERNAL;
+	reason = packet->flags & PACKET_ENTRY ? BH_REASON_NONE : flow_admit(packet, port, state);
+	if (reason)
+		return reason;
+	reason = flow_note(packet, inner, state);
+	if (reason != BH_DROP_FLOWS_FULL)
+		return reason;
+	flow_sweep_port(port, state); /* seeded flows are not counted until now */
+	return flow_note(packet, inner, state);
 }
 
 /* Who opened a flow, for judging it again. BH_CLASS_NONE with *ret_reason set: somebody who can't have. */
@@ -408,7 +434,7 @@ static __noinline int flow_continue(struct __sk_buff *skb, struct packet *packet
 		flow->flags |= BH_FLOW_REPLIED;
 		state = bpf_map_lookup_elem(&port_state, &port->index);
 		if (state)
-			__sync_fetch_and_add(&state->half_open, -1);
+			__sync_fetch_and_add(&state->half_open[flow->direction & 1], -1);
 	}
 	if (before != flow->tcp_state || (before != BH_TCP_RESET && before != BH_TCP_TIME_WAIT))
 		flow_touch(flow, now, flow_timeout(flow, packet->key.protocol));
@@ -446,7 +472,9 @@ static __noinline int flow_new(struct __sk_buff *skb, struct packet *packet, con
 	reason = flow_judge(packet, packet->direction, src, dst);
 	if (!packet_passes(packet, reason) || packet->flags & PACKET_GROUP)
 		return reason;
-	opened = flow_open(skb, packet, port);
+	if (packet->key.protocol == IPPROTO_TCP) /* here and not there: the stack is short */
+		packet->window_scale = tcp_window_scale(skb, packet->l4 + 20, packet->tcp_options);
+	opened = flow_open(packet, port);
 	if (opened) {
 		packet->flags &= ~PACKET_AUDITED;
 		return opened;

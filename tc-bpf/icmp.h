@@ -93,10 +93,22 @@ __noinline int icmp_quote(struct __sk_buff *skb, const struct packet *packet, st
 	return BH_REASON_NONE;
 }
 
+static __always_inline void flow_key_swap(struct bh_flow_key *one, struct bh_flow_key *other)
+{
+	__u64 *left = (__u64 *)one, *right = (__u64 *)other;
+
+	for (__u32 i = 0; i < sizeof(*one) / sizeof(*left); i++) {
+		__u64 word = left[i];
+
+		left[i] = right[i];
+		right[i] = word;
+	}
+}
+
 /* The quoted flow takes the place of the packet's key meanwhile: the look-ups and the judgement are the flow's. */
 static __noinline int icmp_error(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port)
 {
-	struct bh_flow_key outer, quoted = {};
+	struct bh_flow_key quoted __attribute__((aligned(8))) = {};
 	__u64 tai = 0;
 	struct bh_flow *flow;
 	int reason;
@@ -116,12 +128,11 @@ static __noinline int icmp_error(struct __sk_buff *skb, struct packet *packet, c
 	reason = icmp_quote(skb, packet, &quoted);
 	if (reason)
 		return reason;
-	outer = packet->key;
 	/* Addressed as it claims: to the source of what it quotes. */
-	if (packet->direction == BH_EVENT_FROM_PORT ? !address_equal(quoted.remote, outer.remote)
-						    : !address_equal(quoted.own, outer.own))
+	if (packet->direction == BH_EVENT_FROM_PORT ? !address_equal(quoted.remote, packet->key.remote)
+						    : !address_equal(quoted.own, packet->key.own))
 		return BH_DROP_ICMP_UNRELATED;
-	packet->key = quoted;
+	flow_key_swap(&packet->key, &quoted);
 	flow = flow_find(packet, port);
 	if (!flow || flow->expires <= bpf_ktime_get_boot_ns()) {
 		reason = BH_DROP_ICMP_UNRELATED;
@@ -135,7 +146,7 @@ static __noinline int icmp_error(struct __sk_buff *skb, struct packet *packet, c
 		else
 			packet->decision = decision;
 	}
-	packet->key = outer;
+	flow_key_swap(&packet->key, &quoted);
 	return reason ? reason : BH_ALLOW_RELATED;
 }
 

@@ -143,8 +143,9 @@ struct event_bucket {
 struct port_state {
 	__u32 port_id; /* whose: an index is used again */
 	__u32 lost;    /* events for which the ring had no room */
-	__s32 flows;   /* entries in the port's flow map, as far as counted here */
-	__s32 half_open;
+	/* Entries in the port's flow map, as far as counted here; by who opened them, enum bh_flow_direction. */
+	__s32 flows[2];
+	__s32 half_open[2];
 	__u64 sweep_at; /* bpf_ktime_get_boot_ns() before which the flow map is not swept again */
 	struct event_bucket buckets[BH_REASON_MAX];
 };

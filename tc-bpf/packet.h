@@ -53,31 +53,31 @@ enum packet_flag {
 struct packet {
 	struct bh_flow_key key; /* as seen from the port: it is `own` */
 	__u64 valid_until;	/* of the verdict; TAI ns */
-	__u32 direction;	/* BH_EVENT_FROM_PORT (ingress), BH_EVENT_TO_PORT (egress) */
-	__u32 length;
-	__u32 flags; /* enum packet_flag */
-	__u32 ifindex;
-	__u32 slot;
+	__u32 flags;		/* enum packet_flag */
 	__u32 generation;
 	__u32 identity; /* of the port */
 	__u32 stamp;	/* the sender's, at egress */
 	__u32 src_class, dst_class;
 	__u32 decision;
-	__u32 staged;	 /* decision of a staged rule to report; 0: none */
-	__u16 ethertype; /* host order */
-	__u16 l3, l4;	 /* offsets from the frame's start */
-	__u32 end;	 /* where the IP packet ends */
-	__u8 tcp_flags;
-	__u8 icmp_type, icmp_code;
-	__u8 hop_limit;
-	__u8 tcp_options; /* bytes */
-	__u8 more_fragments;
+	__u32 staged; /* decision of a staged rule to report; 0: none */
+	__u32 end;    /* where the IP packet ends; offsets are from the frame's start */
 	__u32 seq, ack;
-	__u16 window;
 	__u32 payload;	       /* TCP: bytes of data */
 	__u32 fragment_id;     /* network order */
 	__u32 fragment_offset; /* bytes */
 	__u32 fragment_end;    /* bytes; beyond the last one of this part */
+	__u16 ethertype;       /* host order */
+	__u16 l3, l4;	       /* where the headers begin */
+	__u16 window;
+	__u8 direction; /* BH_EVENT_FROM_PORT (ingress), BH_EVENT_TO_PORT (egress) */
+	__u8 slot;
+	__u8 tcp_flags;
+	__u8 tcp_options; /* bytes */
+	__u8 window_scale;
+	__u8 icmp_type, icmp_code;
+	__u8 hop_limit;
+	__u8 more_fragments;
+	__u8 pad[3];
 };
 
 static __always_inline __u8 *packet_source(struct packet *packet)

@@ -242,7 +242,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *pack
 	packet->hop_limit = ip->ttl;
 	*(__u32 *)packet_source(packet) = ip->saddr;
 	*(__u32 *)packet_destination(packet) = ip->daddr;
-	available = packet->length - offset;
+	available = skb->len - offset;
 	total = bpf_ntohs(ip->tot_len);
 	if (unlikely(!total) && skb->gso_size)
 		total = available; /* BIG TCP: too long for the field */
@@ -306,7 +306,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 	packet->hop_limit = ip->hop_limit;
 	__builtin_memcpy(packet_source(packet), &ip->saddr, sizeof(ip->saddr));
 	__builtin_memcpy(packet_destination(packet), &ip->daddr, sizeof(ip->daddr));
-	available = packet->length - offset - sizeof(*ip);
+	available = skb->len - offset - sizeof(*ip);
 	payload = bpf_ntohs(ip->payload_len);
 	if (unlikely(!payload) && skb->gso_size)
 		payload = available; /* BIG TCP */

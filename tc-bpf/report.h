@@ -47,8 +47,8 @@ __noinline int port_state_claim(struct port_state *state, __u32 port_id)
 		WRITE_ONCE(state->buckets[i].suppressed, 0);
 	}
 	state->lost = 0;
-	state->flows = 0;
-	state->half_open = 0;
+	state->flows[BH_FLOW_OUT] = state->flows[BH_FLOW_IN] = 0;
+	state->half_open[BH_FLOW_OUT] = state->half_open[BH_FLOW_IN] = 0;
 	state->sweep_at = 0;
 	state->port_id = port_id;
 	return 0;
@@ -73,10 +73,10 @@ static __always_inline bool bucket_take(struct event_bucket *bucket, __u64 now)
 static __always_inline void event_fill(struct __sk_buff *skb, struct packet *packet, struct bh_event *event)
 {
 	event->generation = packet->generation;
-	event->ifindex = packet->ifindex;
+	event->ifindex = skb->ifindex;
 	event->src_class = packet->src_class;
 	event->dst_class = packet->dst_class;
-	event->length = packet->length;
+	event->length = skb->len;
 	event->direction = packet->direction;
 	event->family = packet->ethertype == ETH_P_ARP ? 0 : packet->key.family;
 	event->protocol = packet->key.protocol;
@@ -147,7 +147,7 @@ __noinline int event_report(struct __sk_buff *skb, struct packet *packet, const 
 	__builtin_memset(event, 0, sizeof(*event));
 	event->time = now;
 	event->generation = packet->generation;
-	event->ifindex = packet->ifindex;
+	event->ifindex = skb->ifindex;
 	event->port_id = port->id;
 	event->verdict = BH_EVENT_LOST;
 	event->suppressed = state->lost;

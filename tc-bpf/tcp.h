@@ -92,12 +92,12 @@ static __always_inline void tcp_follow(struct bh_flow *flow, const struct packet
 }
 
 /* The opener's SYN. */
-static __always_inline void tcp_start(struct __sk_buff *skb, struct bh_flow *flow, const struct packet *packet)
+static __always_inline void tcp_start(struct bh_flow *flow, const struct packet *packet, __u8 scale)
 {
 	flow->fin_seq[0] = 0;
 	flow->acked[0] = 0;
 	tcp_follow(flow, packet, 0);
-	flow->window_scale[0] = tcp_window_scale(skb, packet->l4 + 20, packet->tcp_options);
+	flow->window_scale[0] = scale;
 }
 
 /* RFC 5961, 3.2, as one who stands between sees it: a reset at the very place ends the flow; one within the window is
@@ -145,7 +145,7 @@ __noinline int tcp_step(struct __sk_buff *skb, struct bh_flow *flow, const struc
 			/* Sent again, or by another connection of the same ports. Once answered, it is bait for a
 			 * challenge, and nothing moves. */
 			if (flow->tcp_state == BH_TCP_SYN_SENT && !from)
-				tcp_start(skb, flow, packet);
+				tcp_start(flow, packet, tcp_window_scale(skb, packet->l4 + 20, packet->tcp_options));
 			return BH_REASON_NONE;
 		}
 		if (flow->tcp_state == BH_TCP_SYN_SENT && from == 1 && sequence_after(packet->ack, flow->acked[0]) &&

@@ -288,7 +288,10 @@ bool flow_get(const struct port *port, const struct bh_flow_key *key, struct bh_
 
 void flow_put(const struct port *port, const struct bh_flow_key *key, const struct bh_flow *flow)
 {
-	map_put(world.flows[port->map.index], key, flow);
+	struct bh_flow fresh = *flow;
+
+	fresh.checked = 0; /* or the program believes for a while what it saw before */
+	map_put(world.flows[port->map.index], key, &fresh);
 }
 
 size_t flow_count(const struct port *port)

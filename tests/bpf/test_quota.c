@@ -96,6 +96,27 @@ static void test_total(void **state)
 	expect(a_opens(QUOTA + 11), BH_DROP_FLOWS_FULL, __FILE__, __LINE__);
 }
 
+/* What is opened towards a port has room of its own, twice as much: a flooder that is let in takes half of it, and
+ * nothing of what the flooded one opens itself. */
+static void test_directions(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i <= 2 * HALF; i++)
+		TO(a, BH_CLASS_HOST, BH_ALLOW_RULE, .from = "10.0.0.1", .to = "10.0.0.2", .protocol = UDP,
+		   .sport = (uint16_t)i, .dport = 9);
+	TO(a, BH_CLASS_HOST, BH_DROP_HALF_OPEN_FULL, .from = "10.0.0.1", .to = "10.0.0.2", .protocol = UDP,
+	   .sport = 2 * HALF + 1, .dport = 9);
+	for (uint32_t i = 1; i <= HALF; i++)
+		expect(a_opens(i), BH_ALLOW_RULE, __FILE__, __LINE__);
+	expect(a_opens(HALF + 1), BH_DROP_HALF_OPEN_FULL, __FILE__, __LINE__);
+	assert_int_equal(flow_count(&world.a), 3 * HALF);
+	/* An answer frees the one way only. */
+	a_is_answered(1);
+	expect(a_opens(HALF + 1), BH_ALLOW_RULE, __FILE__, __LINE__);
+	TO(a, BH_CLASS_HOST, BH_DROP_HALF_OPEN_FULL, .from = "10.0.0.1", .to = "10.0.0.2", .protocol = UDP,
+	   .sport = 2 * HALF + 2, .dport = 9);
+}
+
 /* Sweeps have a price: not more often than every 100 ms, unless they pay. */
 static void test_sweep_rate(void **state)
 {
@@ -231,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_half_open, world_reset),
+		cmocka_unit_test_setup(test_directions, world_reset),
 		cmocka_unit_test_setup(test_total, world_reset),
 		cmocka_unit_test_setup(test_sweep_rate, world_reset),
 		cmocka_unit_test_setup(test_map_full, world_reset),
