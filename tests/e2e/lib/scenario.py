@@ -11,7 +11,7 @@ import yaml
 LAYERS = ("naive", "table", "bpf", "wire")
 VERDICTS = ("allow", "deny", "audit", "mixed", "unpoliced")
 
-KEYS = {"description", "topology", "policy", "files", "expect", "events", "then", "only", "control"}
+KEYS = {"description", "topology", "policy", "files", "expect", "events", "then", "only", "control", "options"}
 TOPOLOGY_KEYS = {"bridges", "overlapping", "containers", "outside", "routes", "forwarding"}
 CONTAINER_KEYS = {"bridge", "addresses", "ports", "interface", "labels", "image", "namespace", "runtime", "cgroup", "unmanaged"}
 PORT_KEYS = {"bridge", "addresses", "interface"}
@@ -98,6 +98,7 @@ class Scenario:
         known(path, data, KEYS)
         self.description = data["description"]
         self.only = data.get("only", list(LAYERS))
+        self.options = data.get("options", [])  # of the daemon
         self.control = data.get("control", True)  # does all of it pass where nobody polices?
         topology = data["topology"]
         known(path, topology, TOPOLOGY_KEYS)

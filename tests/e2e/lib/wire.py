@@ -267,7 +267,7 @@ class Wire:
 
     def start(self):
         self.scenario.steps[0].write(self.host.policy_dir)
-        self.host.start()
+        self.host.start(*self.scenario.options)
         managed = [name for name, container in self.scenario.containers.items() if not container.get("unmanaged")]
         self.host.wait_open(*managed)
 
