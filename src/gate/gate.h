@@ -19,7 +19,7 @@ struct gate; /* opaque */
 struct gate_options {
 	const char *pin_dir;  /* a directory on a bpffs, made if missing: "/sys/fs/bpf/bulkhead" */
 	uint32_t stamp_shift; /* BH_STAMP_SHIFT_DEFAULT */
-	uint32_t flow_quota;  /* BH_FLOWS_PER_PORT_DEFAULT */
+	uint32_t flow_quota;  /* flows that a port may open: BH_FLOWS_PER_PORT_DEFAULT */
 	uint16_t log_group;   /* NFLOG group of the door's events */
 	bool no_owner;	      /* never own the nft tables, even where the kernel could (tests, old kernels) */
 	bool no_tcx;	      /* use clsact even where tcx is there (tests, old kernels) */

@@ -104,7 +104,7 @@ int tc_flows_make(struct tc_gate *tc, const struct table *table, struct gate_por
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = shape->flags);
 	size_t count = gate->seed_count;
 	AUTO_CLOSE int fd = bpf_map_create(shape->type, tc_map_names[TC_FLOWS], shape->key_size, shape->value_size,
-					   tc->options.flow_quota, &opts);
+					   tc->options.flow_quota * (1 + BH_FLOWS_IN_SHARE), &opts);
 	int result;
 
 	if (fd < 0)
