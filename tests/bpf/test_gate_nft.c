@@ -195,10 +195,14 @@ static void test_routed_veth_is_closed_too(void **state)
 		       "rules:\n  - { from: red, to: host, allow: udp/5000 }\n");
 	port->domain = 0;
 	nft_lab_commit();
+	nft_lab_watch_stamps("va", BH_CLASS_HOST, "ether type arp");
 	lab_run(lab, a, "ip neigh flush all");
 	lab_run(lab, NULL, "ip neigh flush all");
 	nft_lab_send(a, NULL, ADDR_V4, 5000, 0);
 	assert_true(nft_lab_received(receiver, true));
+	/* Answered with the host's stamp, for the port's program to see. */
+	assert_true(nft_lab_right_stamps("va", 1) >= 1);
+	assert_int_equal(nft_lab_wrong_stamps("va"), 0);
 	close(receiver);
 }
 
