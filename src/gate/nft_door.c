@@ -27,7 +27,7 @@
 #include <linux/netfilter_arp.h> /* after libc's, or they clash */
 #include <linux/netfilter_bridge.h>
 
-/* The word in front says why: nf_ip_hook_priorities (raw before defragmentation is -450, mangle -150, nat -100). */
+/* Among enum nf_ip_hook_priorities: raw before defragmentation -450, defragmentation -400, mangle -150, nat -100. */
 #define PRIORITY_BEFORE_DEFRAG (-450)
 #define PRIORITY_AFTER_MANGLE  (-149)
 #define PRIORITY_FIRST_OUTPUT  (-400)
