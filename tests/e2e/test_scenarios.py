@@ -36,7 +36,7 @@ def ask(tool, policy, world, questions, *options):
 def asked(scenario, step, layer, live=False):
     """(question, words) for each thing to ask: an outside namespace is asked by each of its addresses."""
     for question in step.questions:
-        if layer not in question.layers:
+        if layer not in question.layers or (live and "wire" not in question.layers):
             continue
         for source in scenario.words(question.source, live):
             for target in scenario.words(question.target, live):

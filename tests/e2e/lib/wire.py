@@ -274,15 +274,36 @@ class Wire:
     def check(self, number):
         """The events first: later ones are sampled."""
         step = self.scenario.steps[number]
-        self.check_events(step)
+        if step.events:
+            self.check_events(step)
+        else:
+            self.check_a_denied_one(number)
         wrong = self.run(self.attempts[number], lambda question: question.passes)
         tap.expect(not wrong, "; ".join(wrong))
         print(f"# {len(self.attempts[number])} attempts on the wire", flush=True)
 
+    def check_a_denied_one(self, number):
+        """Where the scenario asks for no event: the first flow that is denied is told of, with the reason and the line that
+        the daemon gives when it is asked for it."""
+        item = next((item for item in self.attempts[number] if not item.question.passes and "table" in item.question.layers), None)
+        if item is None:
+            return
+        self.run([item], lambda question: False)
+        flow = self.wait_told(item, verdict="deny")
+        source = "host" if item.source == "host" else item.source_address
+        answer = self.host.ask("explain", **{"from": source, "to": item.target, "service": told_service(item)})
+        reason = "deny-rule" if answer["reason"] == "rule" else answer["reason"]
+        tap.expect(flow["reason"] in (reason, "host-door"), f"the reason of {item}: {flow}, but {answer}")
+        if "at" in answer:
+            tap.equal(flow["rule"]["line"], answer["at"]["line"], f"the line that denies {item}: {flow}, but {answer}")
+
+    def wait_told(self, item, **wanted):
+        if item.source != "host":
+            wanted["from_"] = item.source_address
+        return self.host.wait_flow(to=item.target, service=told_service(item), **wanted)
+
     def check_events(self, step):
         """Each asks for one flow, and for what is told of it."""
-        if not step.events:
-            return
         tried = []
         for event in step.events:
             question = EventQuestion(event)
@@ -294,9 +315,7 @@ class Wire:
             if event.get("silent"):
                 continue
             wanted = {key: event[key] for key in ("verdict", "reason") if key in event}
-            if item.source != "host":
-                wanted["from_"] = item.source_address
-            flow = self.host.wait_flow(to=item.target, service=told_service(item), **wanted)
+            flow = self.wait_told(item, **wanted)
             if "rule" in event:
                 line = step.line(flow["rule"])
                 tap.expect(event["rule"] in line, f"{event}: the line {line!r} has no {event['rule']!r}")
