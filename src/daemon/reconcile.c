@@ -47,14 +47,30 @@ static bool same_rules(const struct table *a, const struct table *b)
 	       memcmp(a->services, b->services, BH_SERVICE_ROWS * sizeof(*a->services)) == 0;
 }
 
-static uint32_t next_generation(const struct daemon *daemon)
+static int address_order(const struct address_entry *a, const struct address_entry *b)
 {
-	uint32_t kernel = gate_generation(daemon->gate);
-
-	return (kernel > daemon->generation ? kernel : daemon->generation) + 1;
+	if (a->domain != b->domain)
+		return a->domain < b->domain ? -1 : 1;
+	return addr_compare(&a->addr, &b->addr);
 }
 
-/* ---- What changed, for the log ---- */
+/* Is every address still whose it was? One that nobody had before is no matter: it is a port's or the host's now, and
+ * that one's own gate judges what comes to it. */
+static bool same_addresses(const struct table *a, const struct table *b)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < a->addresses.count; i++) {
+		const struct address_entry *before = &a->addresses.items[i];
+
+		while (at < b->addresses.count && address_order(&b->addresses.items[at], before) < 0)
+			at++;
+		if (at == b->addresses.count || address_order(&b->addresses.items[at], before) != 0 ||
+		    b->addresses.items[at].class != before->class)
+			return false;
+	}
+	return true;
+}
 
 static const struct gate_port *port_in(const struct gate_port *ports, size_t count, uint32_t ifindex)
 {
@@ -63,6 +79,36 @@ static const struct gate_port *port_in(const struct gate_port *ports, size_t cou
 			return &ports[i];
 	return NULL;
 }
+
+/* Is every port that stays still who it was? (A container may get other labels, or another container its port.) */
+static bool same_ports(const struct daemon *daemon, const struct desired *next)
+{
+	for (size_t i = 0; i < next->port_count; i++) {
+		const struct gate_port *before =
+			port_in(daemon->gate_ports, daemon->gate_port_count, next->ports[i].ifindex);
+
+		if (before && before->identity != next->table->ports.items[next->world_index[i]].identity)
+			return false;
+	}
+	return true;
+}
+
+/* Open flows are judged again when the generation is another, and only then: it must be, when anything has changed that
+ * their verdicts came from. */
+static bool same_verdicts(const struct daemon *daemon, const struct desired *next)
+{
+	return daemon->table && same_rules(daemon->table, next->table) && same_addresses(daemon->table, next->table) &&
+	       same_ports(daemon, next);
+}
+
+static uint32_t next_generation(const struct daemon *daemon)
+{
+	uint32_t kernel = gate_generation(daemon->gate);
+
+	return (kernel > daemon->generation ? kernel : daemon->generation) + 1;
+}
+
+/* ---- What changed, for the log ---- */
 
 static bool port_is_open(const struct gate_port *port)
 {
@@ -128,6 +174,7 @@ static void take_in_force(struct daemon *daemon, struct desired *next)
 		table_free(daemon->older[GENERATIONS_KEPT - 1]);
 		memmove(&daemon->older[1], &daemon->older[0], (GENERATIONS_KEPT - 1) * sizeof(daemon->older[0]));
 		daemon->older[0] = daemon->table;
+		table_keep_names(daemon->table);
 	} else {
 		table_free(daemon->table);
 	}
@@ -169,12 +216,12 @@ static int compile_and_apply(struct daemon *daemon, bool new_policy, struct erro
 	if (r == 0)
 		r = table_compile(daemon->policy, &next.world, daemon->registry, seconds_now(), &next.table, error);
 	if (r == 0) {
-		if (!new_policy && daemon->table && same_rules(daemon->table, next.table))
+		if (!new_policy && same_verdicts(daemon, &next))
 			next.table->generation = daemon->generation;
 		else
 			next.table->generation = next_generation(daemon);
 		/* Before the kernel: a number that is in force must never lose its meaning. */
-		r = daemon_registry_save(daemon, error);
+		r = daemon_registry_save(daemon, next.table->generation, error);
 	}
 	if (r == 0)
 		r = desired_finish(daemon, &next, error);

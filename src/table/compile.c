@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "table/compile.h"
 #include "table/registry_private.h"
 
@@ -149,6 +150,19 @@ int table_compile(const struct policy *policy, const struct world *world, struct
 	return compile_table(policy, world, registry, now_s, &compile_limits_default, ret_table, error);
 }
 
+void table_keep_names(struct table *table)
+{
+	array_free(&table->prefixes);
+	array_free(&table->addresses);
+	array_free(&table->nat64);
+	array_free(&table->cells);
+	array_free(&table->ports);
+	free(TAKE(table->class_info));
+	free(TAKE(table->services));
+	free(TAKE(table->prefix_parents));
+	table->class_count = table->service_class_count = 0;
+}
+
 void table_free(struct table *table)
 {
 	if (!table)
@@ -166,13 +180,6 @@ void table_free(struct table *table)
 	array_free(&table->decisions);
 	array_free(&table->identities);
 	array_free(&table->classes);
-	array_free(&table->prefixes);
-	array_free(&table->addresses);
-	array_free(&table->nat64);
-	array_free(&table->cells);
-	array_free(&table->ports);
-	free(table->class_info);
-	free(table->services);
-	free(table->prefix_parents);
+	table_keep_names(table);
 	free(table);
 }

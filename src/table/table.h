@@ -104,6 +104,9 @@ struct table {
 int table_compile(const struct policy *policy, const struct world *world, struct registry *registry, int64_t now_s,
 		  struct table **ret_table, struct error *error);
 void table_free(struct table *table); /* NULL is fine */
+/* Frees what only judging needs (most of it): from now on only table_class_name(), table_decision() and table_free()
+ * may be called. For tables that are no longer in force, whose events may still come. */
+void table_keep_names(struct table *table);
 
 /* ---- Asking the table, by the very look-ups that the eBPF program makes ---- */
 
