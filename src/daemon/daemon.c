@@ -125,6 +125,8 @@ static int gates_open(struct daemon *daemon, struct error *error)
 	int r = gate_open(&daemon->options->gate, &daemon->gate, error);
 
 	if (r == 0)
+		r = daemon_registry_check(daemon, error);
+	if (r == 0)
 		r = gate_watch(daemon->gate, daemon->loop, &callbacks, error);
 	return r;
 }

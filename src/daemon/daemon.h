@@ -73,7 +73,8 @@ struct daemon {
 	struct {
 		ARRAY_OF(struct port_seeds);
 	} seeds;
-	char *registry_saved; /* text of the registry as last written */
+	char *registry_saved;	      /* text of the registry as last written */
+	uint32_t registry_generation; /* the newest whose numbers it tells */
 
 	struct loop_source *settle_timer, *reconcile_timer, *retry_timer, *check_timer;
 	bool settled; /* the watcher had its time to find out what is there: from now on what it does not know is closed
@@ -103,7 +104,11 @@ int daemon_world_build(const struct port_view *view, struct world *ret_world, ui
 /* ---- state.c ---- */
 int daemon_lock(const char *run_dir, int *ret_fd, struct error *error); /* -EBUSY: another daemon polices this host */
 int daemon_registry_load(struct daemon *daemon, struct error *error);
-int daemon_registry_save(struct daemon *daemon, struct error *error); /* only when it changed */
+/* With the gates open: a registry that is missing, or older than the policy in force, does not know what the numbers
+ * mean that the kernel carries. Then all names get new numbers, and the kernel's rest. */
+int daemon_registry_check(struct daemon *daemon, struct error *error);
+/* Before `generation` is put in force; only when it changed. */
+int daemon_registry_save(struct daemon *daemon, uint32_t generation, struct error *error);
 
 /* ---- files.c: watches the policy's files ---- */
 int policy_files_new(struct loop *loop, void (*on_change)(void *arg), void *arg, struct policy_files **ret_files,

@@ -10,10 +10,12 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "daemon/daemon.h"
 
 #define REGISTRY_FILE	  "registry.json"
 #define REGISTRY_SIZE_MAX (64u << 20)
+#define GENERATION_KEY	  "generation" /* beside the registry's own */
 
 /* One daemon a network namespace: the lock's name holds the namespace's inode, so that 'hosts' made of namespaces can
  * run side by side. */
@@ -70,6 +72,8 @@ int daemon_registry_load(struct daemon *daemon, struct error *error)
 	if (!json)
 		return error_set(error, -EINVAL, "%s:%d: %s", path, json_error.line, json_error.text);
 	r = registry_load(json, &daemon->registry, error);
+	if (r == 0)
+		daemon->registry_generation = (uint32_t)json_integer_value(json_object_get(json, GENERATION_KEY));
 	json_decref(json);
 	if (r < 0)
 		return error_wrap(error, r, "%s", path);
@@ -77,15 +81,56 @@ int daemon_registry_load(struct daemon *daemon, struct error *error)
 	return 0;
 }
 
-int daemon_registry_save(struct daemon *daemon, struct error *error)
+struct reservation {
+	struct registry *registry;
+	uint32_t count;
+	int result;
+};
+
+static void number_reserve(void *arg, uint32_t number)
+{
+	struct reservation *reservation = arg;
+	int r = registry_reserve(reservation->registry, number, (int64_t)time(NULL));
+
+	reservation->count++;
+	if (r < 0)
+		reservation->result = r;
+}
+
+int daemon_registry_check(struct daemon *daemon, struct error *error)
+{
+	struct reservation reservation = {0};
+	int r;
+
+	if (gate_generation(daemon->gate) <= daemon->registry_generation)
+		return 0;
+	r = registry_new(&reservation.registry);
+	if (r == 0)
+		r = gate_identities(daemon->gate, number_reserve, &reservation);
+	if (r == 0)
+		r = reservation.result;
+	if (r < 0) {
+		registry_free(reservation.registry);
+		return error_set(error, r, "the identities in force can't be read: %s", strerror(-r));
+	}
+	log_warning("%s/%s is missing or older than the policy in force: its %u identities get new numbers",
+		    daemon->options->state_dir, REGISTRY_FILE, reservation.count);
+	registry_free(daemon->registry);
+	daemon->registry = reservation.registry;
+	return 0;
+}
+
+int daemon_registry_save(struct daemon *daemon, uint32_t generation, struct error *error)
 {
 	AUTO_FREE char *text = NULL;
 	json_t *json = registry_save(daemon->registry);
 	char path[512];
 	int r;
 
-	if (!json)
+	if (!json || json_object_set_new(json, GENERATION_KEY, json_integer(generation)) < 0) {
+		json_decref(json);
 		return error_set(error, -ENOMEM, "out of memory");
+	}
 	text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(json);
 	if (!text)
@@ -98,5 +143,6 @@ int daemon_registry_save(struct daemon *daemon, struct error *error)
 		return r;
 	free(daemon->registry_saved);
 	daemon->registry_saved = TAKE(text);
+	daemon->registry_generation = generation;
 	return 0;
 }

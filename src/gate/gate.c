@@ -50,6 +50,11 @@ uint32_t gate_generation(const struct gate *gate)
 	return tc_gate_generation(gate->tc);
 }
 
+int gate_identities(struct gate *gate, void (*fn)(void *arg, uint32_t number), void *arg)
+{
+	return tc_gate_identities(gate->tc, fn, arg);
+}
+
 /* All that is ready, in force: the new policy, and the ports that had their turn. */
 static int turn_commit(struct gate *gate, struct gate_desired *desired, struct error *error)
 {

@@ -100,6 +100,10 @@ void gate_close(struct gate *gate); /* lets go; the kernel keeps enforcing. NULL
 /* The generation in force (0: none yet), from the pinned configuration. */
 uint32_t gate_generation(const struct gate *gate);
 
+/* Calls `fn` for each identity number that the policy in force knows, retired ones too: those that packets and flows
+ * may carry. 0 or -errno. */
+int gate_identities(struct gate *gate, void (*fn)(void *arg, uint32_t number), void *arg);
+
 /* Makes the kernel equal to `desired`. Order: ports that go leave the door's set first, then their programs' entries;
  * the idle slot is filled, addresses and ports written, programs attached, the nft transaction committed (with the
  * ports that may open), and last one store flips the slot. On failure (-errno) the policy in force is exactly the old

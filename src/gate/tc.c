@@ -121,6 +121,29 @@ uint32_t tc_gate_generation(const struct tc_gate *tc)
 	return (uint32_t)(tc->config->active >> 1);
 }
 
+int tc_gate_identities(struct tc_gate *tc, void (*fn)(void *arg, uint32_t number), void *arg)
+{
+	uint32_t slot = tc_active_slot(tc), id;
+	AUTO_CLOSE int fd = -1;
+
+	if (tc_gate_generation(tc) == 0)
+		return 0;
+	if (bpf_map_lookup_elem(tc->maps[TC_CLASSES], &slot, &id) < 0)
+		return -errno;
+	fd = bpf_map_get_fd_by_id(id);
+	if (fd < 0)
+		return -errno;
+	for (uint32_t number = BH_IDENTITY_FIRST; number < BH_IDENTITY_MAX; number++) {
+		struct bh_class_info info;
+
+		if (bpf_map_lookup_elem(fd, &number, &info) < 0)
+			return -errno;
+		if (info.flags)
+			fn(arg, number);
+	}
+	return 0;
+}
+
 /* ---- The steps of an apply -----------------------------------------------------------------------------------------
  */
 

@@ -26,6 +26,7 @@ int tc_gate_watch(struct tc_gate *tc, struct loop *loop, const struct gate_callb
 int tc_gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,
 		      struct error *error);
 uint32_t tc_gate_generation(const struct tc_gate *tc);
+int tc_gate_identities(struct tc_gate *tc, void (*fn)(void *arg, uint32_t number), void *arg);
 int tc_gate_rule_counter(struct tc_gate *tc, uint32_t decision, struct bh_counter *ret_counter);
 int tc_gate_port_counters(struct tc_gate *tc, uint32_t ifindex, struct bh_port_counters *ret_counters);
 int tc_gate_reason_counter(struct tc_gate *tc, enum bh_reason reason, struct bh_counter *ret_counter);

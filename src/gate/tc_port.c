@@ -364,7 +364,8 @@ static int ports_make(struct tc_gate *tc, struct gate_desired *desired, struct e
 			if (result == -ENOSPC)
 				port_problem(gate, result, "there are more ports than %u", BH_PORTS_MAX);
 			else if (result < 0)
-				port_problem(gate, result, "cannot make its flow map: %s", strerror(-result));
+				port_problem(gate, result == -EAGAIN ? -EBUSY : result, "cannot make its flow map: %s",
+					     strerror(-result));
 			port = tc_port_find(tc, gate->ifindex);
 		} else if (port->desired) {
 			port_problem(gate, -EEXIST, "%s is named twice", gate->name);
@@ -435,7 +436,8 @@ static int port_prepare(struct tc_gate *tc, struct gate_port *gate, struct tc_po
 	}
 	result = tc_attach_port(tc, port, &why);
 	if (result < 0) {
-		port_problem(gate, result, "%s", why.text);
+		/* -EAGAIN is for those that wait for their turn: these would be tried without end. */
+		port_problem(gate, result == -EAGAIN ? -EBUSY : result, "%s", why.text);
 		return result;
 	}
 	port->entry.domain = gate->domain;

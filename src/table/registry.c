@@ -2,10 +2,12 @@
 /* Two spaces of numbers, one for identities and one for decisions, each an array by number and a map by name. Numbers
  * that nobody ever had are given first; then those that have rested longest. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "table/registry_private.h"
 
@@ -277,6 +279,34 @@ int registry_identity(struct registry *registry, const char *name, int64_t now_s
 int registry_decision(struct registry *registry, const char *key, int64_t now_s, uint32_t *ret_number, bool *ret_new)
 {
 	return registry_give(&registry->decisions, key, now_s, ret_number, ret_new);
+}
+
+int registry_reserve(struct registry *registry, uint32_t number, int64_t now_s)
+{
+	struct registry_space *space = &registry->identities;
+	struct registry_entry *entry;
+	char name[32];
+
+	if (number < space->first || number > space->last)
+		return -EINVAL;
+	if (array_reserve(&space->entries, (size_t)number - space->first + 1) < 0)
+		return -ENOMEM;
+	if (space->entries.count <= number - space->first)
+		space->entries.count = number - space->first + 1; /* what lies between is zeroed */
+	entry = &space->entries.items[number - space->first];
+	if (!entry->name) {
+		/* No zone or group has a space in its name. */
+		snprintf(name, sizeof(name), "number %u", number);
+		entry->name = strdup(name);
+		if (!entry->name || map_set_text(space->by_name, name, registry_pack(number), NULL) < 0) {
+			free(TAKE(entry->name));
+			return -ENOMEM;
+		}
+	}
+	if (entry->used_s < now_s)
+		entry->used_s = now_s;
+	space->rested_known = false;
+	return 0;
 }
 
 const char *registry_identity_name(const struct registry *registry, uint32_t number)

@@ -23,6 +23,10 @@ void registry_free(struct registry *registry);
  * zone without groups: the zone). Given on first use, marked used at `now_s` (monotonic-ish seconds since the epoch).
  * -ENOSPC: BH_IDENTITIES_IN_USE_MAX are in use, or none has rested long enough. */
 int registry_identity(struct registry *registry, const char *name, int64_t now_s, uint32_t *ret_number);
+/* A number that packets or flows may still carry, with a meaning that nobody knows any more: it gets no other one
+ * before it has rested from `now_s` on. A number that has a name keeps it. 0 or -ENOMEM; -EINVAL: it is no identity's.
+ */
+int registry_reserve(struct registry *registry, uint32_t number, int64_t now_s);
 /* The name a number has now or had last; NULL when never used. */
 const char *registry_identity_name(const struct registry *registry, uint32_t number);
 /* The decision number of a stable key (1..BH_DECISIONS_MAX-1); *ret_new: its counter must be zeroed before use.

@@ -339,6 +339,44 @@ static void test_gaps_are_filled(void **state)
 	registry_free(loaded);
 }
 
+static void test_reserved_numbers_rest(void **state)
+{
+	struct registry *registry = registry_of_nobody();
+	uint32_t number;
+
+	(void)state;
+	assert_int_equal(registry_reserve(registry, BH_IDENTITY_FIRST - 1, 1000), -EINVAL);
+	assert_int_equal(registry_reserve(registry, BH_IDENTITY_MAX, 1000), -EINVAL);
+	assert_int_equal(registry_reserve(registry, BH_IDENTITY_FIRST, 1000), 0);
+	assert_int_equal(registry_reserve(registry, BH_IDENTITY_FIRST + 2, 1000), 0);
+	registry_begin(registry, 1001);
+	number = identity(registry, "shop", 1001);
+	assert_int_not_equal(number, BH_IDENTITY_FIRST);
+	assert_int_not_equal(number, BH_IDENTITY_FIRST + 2);
+	/* Whoever has a name keeps it. */
+	assert_int_equal(registry_reserve(registry, number, 1001), 0);
+	assert_string_equal(registry_identity_name(registry, number), "shop");
+	registry_settle(registry);
+	registry_free(registry);
+}
+
+/* The highest number is reserved: the rest is given, and it is not until it has rested. */
+static void test_reserved_at_the_end(void **state)
+{
+	struct registry *registry = registry_of_nobody();
+	char name[32];
+
+	(void)state;
+	assert_int_equal(registry_reserve(registry, BH_IDENTITY_MAX - 1, 100000), 0);
+	registry_begin(registry, 100001);
+	for (uint32_t i = 0; i < BH_IDENTITIES_IN_USE_MAX; i++) {
+		snprintf(name, sizeof(name), "a%u", i);
+		assert_int_not_equal(identity(registry, name, 100001), BH_IDENTITY_MAX - 1);
+	}
+	registry_settle(registry);
+	registry_free(registry);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +391,8 @@ int main(void)
 		cmocka_unit_test(test_saved_and_loaded),
 		cmocka_unit_test(test_what_does_not_parse_is_not_believed),
 		cmocka_unit_test(test_gaps_are_filled),
+		cmocka_unit_test(test_reserved_numbers_rest),
+		cmocka_unit_test(test_reserved_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
