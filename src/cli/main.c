@@ -94,7 +94,7 @@ static void print_command_help(const struct cli_command *command)
 
 static const struct cli_command *command_find(const char *name)
 {
-	for (size_t i = 0; i < cli_command_count; i++)
+	for (size_t i = 0; name && i < cli_command_count; i++)
 		if (strcmp(cli_commands[i].name, name) == 0)
 			return &cli_commands[i];
 	return NULL;
@@ -258,14 +258,18 @@ int main(int argc, char **argv)
 		return cli_usage(&cli, "", "--color is auto, always or never, not '%s'", cli_escape(colour));
 	cli.colour = !cli.json && colour_wanted(colour);
 	cli.width = terminal_width();
-	if (argc < 2)
+	if (argv[1] && strcmp(argv[1], "--") == 0) {
+		argv++;
+		argc--;
+	}
+	if (!argv[1])
 		return command_run(&cli, 1, only_status);
 	if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0) {
 		puts("bulkhead " BULKHEAD_VERSION);
 		return CLI_OK;
 	}
 	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
-	    (strcmp(argv[1], "help") == 0 && argc < 3)) {
+	    (strcmp(argv[1], "help") == 0 && !argv[2])) {
 		print_help();
 		return CLI_OK;
 	}

@@ -126,9 +126,8 @@ static int explain_lines(struct explain *explain, const json_t *lines, int64_t n
 		answer = NULL;
 		if (r < 0)
 			break;
-		if (explain_batch_line(explain, text ? text : "?", now, &answer) == -ENOMEM)
-			r = -ENOMEM;
-		else if (json_array_append_new(answers, answer ? answer : json_null()) < 0)
+		if (explain_batch_line(explain, text ? text : "?", now, &answer) == -ENOMEM ||
+		    json_array_append_new(answers, answer ? answer : json_null()) < 0)
 			r = -ENOMEM;
 	}
 	if (r < 0)

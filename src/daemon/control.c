@@ -165,14 +165,13 @@ static const char *line_end(const struct client *client)
 /* What to wake up for. A hang-up always does. */
 static void client_wait(struct client *client)
 {
-	uint32_t events = EPOLLIN;
+	uint32_t events = 0;
 
-	if (client->thinking)
-		events = 0; /* it waits, and so does what it says meanwhile */
-	else if (has_unsent(client) || line_end(client))
+	/* While we think for it, what it says meanwhile waits. */
+	if (!client->thinking && (has_unsent(client) || line_end(client)))
 		events = EPOLLOUT; /* its next request has its turn when it has read the last answer */
-	else if (client->ended)
-		events = 0;
+	else if (!client->thinking && !client->ended)
+		events = EPOLLIN;
 	loop_change_fd(client->source, events);
 }
 

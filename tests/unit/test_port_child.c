@@ -7,9 +7,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "port/child.h"
 
@@ -124,12 +127,71 @@ static void test_cancel(void **state)
 	loop_free(result.loop);
 }
 
+/* A copy of us sees what we are, has no descriptors of ours but the standard ones, and changes nothing for us. */
+static int copy_work(const void *what, int fd)
+{
+	int *number = *(int *const *)what;
+
+	(*number)++;
+	if (fcntl(fd + 1, F_GETFD) >= 0 || fcntl(100, F_GETFD) >= 0)
+		return 1;
+	dprintf(fd, "%d", *number);
+	return 7;
+}
+
+static void test_copy(void **state)
+{
+	int number = 41, *what = &number;
+	struct result result = {0};
+	struct child *child;
+
+	(void)state;
+	assert_int_equal(loop_new(&result.loop), 0);
+	assert_int_equal(dup2(STDERR_FILENO, 100), 100);
+	assert_int_equal(child_fork(result.loop, copy_work, &what, 100, 10000, done, &result, &child), 0);
+	assert_int_equal(loop_run(result.loop), 0);
+	assert_int_equal(result.calls, 1);
+	assert_int_equal(result.status, 7);
+	assert_string_equal(result.output, "42");
+	assert_int_equal(number, 41);
+	close(100);
+	loop_free(result.loop);
+}
+
+static int sleep_work(const void *what, int fd)
+{
+	(void)what;
+	(void)fd;
+	return (int)sleep(100);
+}
+
+static void test_copy_too_long(void **state)
+{
+	struct result result = {0};
+	struct child *child;
+
+	(void)state;
+	assert_int_equal(loop_new(&result.loop), 0);
+	assert_int_equal(child_fork(result.loop, sleep_work, NULL, 100, 50, done, &result, &child), 0);
+	assert_int_equal(loop_run(result.loop), 0);
+	assert_int_equal(result.status, -ETIMEDOUT);
+	assert_int_equal(child_fork(result.loop, sleep_work, NULL, 100, 10000, done, &result, &child), 0);
+	child_cancel(child);
+	assert_int_equal(result.calls, 1);
+	loop_free(result.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_output_and_status), cmocka_unit_test(test_too_much),
-		cmocka_unit_test(test_too_long),	  cmocka_unit_test(test_large_output),
-		cmocka_unit_test(test_missing),		  cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_output_and_status),
+		cmocka_unit_test(test_too_much),
+		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_large_output),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_copy_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
