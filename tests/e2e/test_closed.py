@@ -17,15 +17,15 @@ LATE_MAC = "02:00:00:00:00:77"
 
 def kept_out(host, state):
     web, db, _ = scene(host)
-    late_frame, late_mark = None, frames.marker()
-    to_late_mark = frames.marker()
+    late_mark, to_late_mark = frames.marker(), frames.marker()
     late_frame = frames.eth(db.mac(), LATE_MAC, frames.IPV4, frames.udp("10.77.0.77", "10.77.0.3", 4000, 5432, late_mark))
     to_late = frames.eth(LATE_MAC, web.mac(), frames.IPV4, frames.udp("10.77.0.2", "10.77.0.77", 4000, 5432, to_late_mark))
 
     # Nobody polices: both arrive.
     early = host.container("early", "br0", ["10.77.0.77/24"], labels={"tier": "other"}, mac=LATE_MAC)
-    tap.expect(gets(db, lambda: early.send_frame("eth0", late_frame), late_mark), "nobody polices: it sends")
-    tap.expect(gets(early, lambda: web.send_frame("eth0", to_late), to_late_mark), "nobody polices: it is sent to")
+    # A link takes a moment to come up.
+    wait_until(lambda: gets(db, lambda: early.send_frame("eth0", late_frame), late_mark, 0.3), 5, "nobody polices: it sends")
+    wait_until(lambda: gets(early, lambda: web.send_frame("eth0", to_late), to_late_mark, 0.3), 5, "it is sent to")
     run("ip", "link", "del", early.port)
     early.stop()
     del host.containers["early"]
