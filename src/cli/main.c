@@ -94,7 +94,7 @@ static void print_command_help(const struct cli_command *command)
 
 static const struct cli_command *command_find(const char *name)
 {
-	for (size_t i = 0; name && i < cli_command_count; i++)
+	for (size_t i = 0; i < cli_command_count; i++)
 		if (strcmp(cli_commands[i].name, name) == 0)
 			return &cli_commands[i];
 	return NULL;
@@ -244,6 +244,20 @@ static int command_run(struct cli *cli, int argc, char **argv)
 	return command->run(cli, argc, argv);
 }
 
+/* `bulkhead help [COMMAND]` */
+static int command_help(const struct cli *cli, const char *name)
+{
+	const struct cli_command *command = name ? command_find(name) : NULL;
+
+	if (!name)
+		print_help();
+	else if (command)
+		print_command_help(command);
+	else
+		return no_command(cli, name);
+	return CLI_OK;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = {.socket_path = DEFAULT_SOCKET};
@@ -268,18 +282,11 @@ int main(int argc, char **argv)
 		puts("bulkhead " BULKHEAD_VERSION);
 		return CLI_OK;
 	}
-	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
-	    (strcmp(argv[1], "help") == 0 && !argv[2])) {
+	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
 		print_help();
 		return CLI_OK;
 	}
-	if (strcmp(argv[1], "help") == 0) {
-		const struct cli_command *command = command_find(argv[2]);
-
-		if (!command)
-			return no_command(&cli, argv[2]);
-		print_command_help(command);
-		return CLI_OK;
-	}
+	if (strcmp(argv[1], "help") == 0)
+		return command_help(&cli, argv[2]);
 	return command_run(&cli, argc - 1, argv + 1);
 }
