@@ -21,6 +21,9 @@
 # Each function prints nothing but errors. They return non-zero when something failed.
 
 ENGINES=${ENGINES:-}
+# What engines use outside of $ENGINES, whatever they are told.
+ENGINES_FOLDERS="/run/netns /run/docker /run/containers /run/libpod /var/lib/cni /var/lib/containers
+	/etc/containers/networks /etc/cni/net.d /run/bulkhead"
 ENGINES_DOCKERD=
 ENGINES_PODMAN=
 
@@ -36,8 +39,7 @@ engines_prepare() {
 	mount --make-rprivate / || return 1
 	ENGINES=$(mktemp -d /tmp/bulkhead-engines.XXXXXX) || return 1
 	mount -t tmpfs -o mode=755 engines "$ENGINES" || return 1
-	for folder in /run/netns /run/docker /run/containers /run/libpod /var/lib/cni /etc/containers/networks \
-		/etc/cni/net.d /run/bulkhead; do
+	for folder in $ENGINES_FOLDERS; do
 		mkdir -p "$folder" && mount -t tmpfs -o mode=755 engines "$folder" || return 1
 	done
 	# `ip netns add` and Podman bind namespaces in here, and want it shared with mount namespaces below.
