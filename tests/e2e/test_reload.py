@@ -175,6 +175,21 @@ def test_inotify(host):
     tap.expect(web.reach("tcp", "203.0.113.9", 9000, 3), "on the list again")
 
 
+def test_changed_while_away(host):
+    """A policy that was changed while the daemon was dead is in force when it is back: open flows are judged again"""
+    web, _, mallory = start(host)
+    connection = web.connect("10.77.0.3", 5432)
+    tap.expect(web.exchange(connection), "open before")
+    host.kill(signal.SIGKILL)
+    host.policy(WITHOUT + "  - { from: other, to: shop/db, allow: tcp/5432 }\n")
+    tap.expect(web.exchange(connection), "the old policy holds while there is no daemon")
+    tap.expect(not mallory.reach("tcp", "10.77.0.3", 5432), "for all")
+    host.start()
+    host.wait_open()
+    tap.expect(not web.exchange(connection, b"after", 0.3), "what the new one does not allow is cut")
+    tap.expect(mallory.reach("tcp", "10.77.0.3", 5432, 3), "what it allows is let in")
+
+
 def test_hangup(host):
     """SIGHUP loads the policy again"""
     web, _, _ = start(host)
@@ -222,6 +237,7 @@ if __name__ == "__main__":
             test_broken,
             test_broken_at_first,
             test_inotify,
+            test_changed_while_away,
             test_hangup,
             test_audit,
         ]

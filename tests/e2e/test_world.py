@@ -3,6 +3,7 @@
 """The world moves: links flap, are renamed, change bridges; containers go and others take their place; names are hostile."""
 
 import json
+import os
 import re
 import signal
 import sys
@@ -11,7 +12,7 @@ sys.path.insert(0, __file__.rsplit("/", 1)[0])
 from lib import frames, tap
 from lib.attack import gets_not
 from lib.host import run, wait_until
-from lib.shop import POLICY, holds, scene
+from lib.shop import POLICY, Traffic, holds, scene
 
 RULES = POLICY + "  - { from: shop/db, to: shop/front, allow: [ tcp/8000, udp/8000 ] }\n"
 
@@ -192,6 +193,38 @@ def test_equal_addresses(host):
     tap.equal((flow["from"]["container"], flow["to"]["container"]), ("client-b", "server-b"), "who it was")
 
 
+def test_churn(host):
+    """Containers that come and go by the dozen under traffic: nothing leaks, nothing is lost, the daemon keeps nothing"""
+    start(host)
+    traffic = Traffic(host)
+
+    def descriptors():
+        return len(os.listdir(f"/proc/{host.daemon.pid}/fd"))
+
+    def round_of(number):
+        names = [f"c{number}-{n:02}" for n in range(12)]
+        for n, name in enumerate(names):
+            tier = ("front", "other")[n % 2]
+            host.container(name, "br0", [f"10.77.0.{100 + n}/24", f"fd77::{100 + n}/64"], labels={"tier": tier})
+        host.wait_open(*names, timeout=20)
+        for n, name in enumerate(names):
+            may = n % 2 == 0
+            tap.equal(host.containers[name].reach("udp", "10.77.0.3", 5432, 3 if may else 0.1), may, f"{name}")
+        for name in names:
+            remove(host, name)
+        wait_until(lambda: not any(p["interface"].startswith("vc") for p in host.ask("ports")), 10, "they are gone")
+
+    round_of(0)
+    before = descriptors()
+    for number in range(1, 4):
+        round_of(number)
+    wait_until(lambda: descriptors() <= before, 5, f"file descriptors: {before} before, {descriptors()} now")
+    status = host.ask("status")
+    tap.equal(status["health"], "ok", f"health: {status.get('problems')}")
+    traffic.finish("after the churn")
+    holds(host, "after the churn")
+
+
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x80-\x9f]")
 
 
@@ -235,5 +268,6 @@ if __name__ == "__main__":
             test_conflict,
             test_equal_addresses,
             test_hostile_names,
+            test_churn,
         ]
     )
