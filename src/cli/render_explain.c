@@ -170,5 +170,7 @@ void render_explain(const struct cli *cli, const json_t *answer)
 	place_print(cli, json_object_get(answer, "at"));
 	cases_print(cli, json_object_get(answer, "cases"));
 	list_print(cli, json_object_get(answer, "next"),
-		   "other rules that match, in the order in which they would decide (staged: never)");
+		   json_object_get(answer, "staged")
+			   ? "other rules that match, in the order in which they would decide (staged: never)"
+			   : "other rules that match, in the order in which they would decide");
 }
