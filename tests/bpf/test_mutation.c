@@ -75,7 +75,7 @@ static bool honest_arp(const uint8_t *arp, size_t size)
 
 static bool honest(const uint8_t *frame, size_t size)
 {
-	if (memcmp(frame + 6, world.a.map.mac, 6))
+	if (memcmp(frame + 6, world.a.map.mac, 6) != 0)
 		return false;
 	switch (be16(frame + 12)) {
 	case IPV4:
