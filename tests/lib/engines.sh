@@ -22,7 +22,7 @@
 
 ENGINES=${ENGINES:-}
 # What engines use outside of $ENGINES, whatever they are told.
-ENGINES_FOLDERS="/run/netns /run/docker /run/containers /run/libpod /var/lib/cni /var/lib/containers
+ENGINES_FOLDERS="/run/netns /run/docker /run/containerd /run/containers /run/libpod /var/lib/cni /var/lib/containers
 	/etc/containers/networks /etc/cni/net.d /run/bulkhead"
 ENGINES_DOCKERD=
 ENGINES_PODMAN=
