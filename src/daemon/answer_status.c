@@ -358,7 +358,7 @@ static void put_health(const struct daemon *daemon, const json_t *gate, json_t *
 	if (!daemon->settled)
 		problem_add(problems, "%s", "still finding out what is there");
 	for (size_t i = 0; i < daemon->gate_port_count; i++)
-		if (daemon->gate_ports[i].open && daemon->gate_ports[i].ret_result != 0)
+		if (daemon_port_failed(&daemon->gate_ports[i]))
 			problem_add(problems, "port %s stays closed: %s", daemon->gate_ports[i].name,
 				    daemon->gate_ports[i].ret_problem);
 	put_gate_problems(gate, "tc", problems);

@@ -55,10 +55,12 @@ static void check_gates(struct daemon *daemon)
 static void on_gate_drift(void *arg, const char *what, const char *who)
 {
 	struct daemon *daemon = arg;
-	char safe_what[160], safe_who[80];
+	char first[160], safe_what[160], safe_who[80];
 
-	text_escape(safe_what, sizeof(safe_what), what);
-	text_escape(safe_who, sizeof(safe_who), who ? who : "somebody");
+	/* One line of it: the repair tells of all. */
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(what, "\n"), what);
+	text_escape(safe_what, sizeof(safe_what), first);
+	text_escape(safe_who, sizeof(safe_who), who && *who ? who : "somebody");
 	log_warning("%s (by %s)", safe_what, safe_who);
 	snprintf(daemon->repairs.who, sizeof(daemon->repairs.who), "%s", safe_who);
 	check_gates(daemon);

@@ -119,6 +119,8 @@ int policy_files_set(struct policy_files *files, char *const *paths, size_t coun
 
 /* ---- names.c ---- */
 void daemon_names(struct daemon *daemon, struct event_names *ret_names);
+/* Should it be open and is not? One whose interface has gone meanwhile is no failure: the watcher will tell. */
+bool daemon_port_failed(const struct gate_port *port);
 const struct gate_port *daemon_gate_port(const struct daemon *daemon, uint32_t ifindex);
 int64_t daemon_boot_to_epoch(void); /* ns to add to CLOCK_BOOTTIME */
 

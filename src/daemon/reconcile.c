@@ -145,13 +145,18 @@ static void log_opened(const struct daemon *daemon, const struct desired *next, 
 		log_conflict(daemon, next, index);
 }
 
+bool daemon_port_failed(const struct gate_port *port)
+{
+	return port->open && port->ret_result != 0 && port->ret_result != -ENODEV;
+}
+
 static void log_changes(const struct daemon *daemon, const struct desired *next)
 {
 	for (size_t i = 0; i < next->port_count; i++) {
 		const struct gate_port *port = &next->ports[i];
 		const struct gate_port *before = port_in(daemon->gate_ports, daemon->gate_port_count, port->ifindex);
 
-		if (!port_is_open(port) && port->open)
+		if (daemon_port_failed(port))
 			log_warning("port %s stays closed: %s", port->name, port->ret_problem);
 		else if (port_is_open(port) && (!port_is_open(before) || before->identity != port->identity))
 			log_opened(daemon, next, i);
@@ -193,7 +198,7 @@ static void take_in_force(struct daemon *daemon, struct desired *next)
 static bool some_port_failed(const struct desired *next)
 {
 	for (size_t i = 0; i < next->port_count; i++)
-		if (next->ports[i].open && next->ports[i].ret_result != 0)
+		if (daemon_port_failed(&next->ports[i]))
 			return true;
 	return false;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -60,10 +61,20 @@ void tc_detach_port(struct tc_gate *tc, struct tc_port *port)
 	port->attached = false;
 }
 
+/* A container that ends takes its port along, programs and all: nobody has removed them. */
+static bool interface_is_gone(uint32_t ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	return !if_indextoname(ifindex, name) && errno == ENXIO;
+}
+
 int tc_attach_check(struct tc_gate *tc, struct tc_port *port, struct text *drift)
 {
 	int found = 0;
 
+	if (interface_is_gone(port->ifindex))
+		return 0;
 	for (int direction = 0; direction < TC_DIRECTION_MAX; direction++) {
 		int result = tc->tcx ? tc_tcx_check(tc, port, direction, drift)
 				     : tc_clsact_check(tc, port, direction, drift);
