@@ -142,7 +142,7 @@ static void the_registry_comes_back(void **state)
 	(void)state;
 	assert_int_equal(daemon_registry_load(&daemon, &error), 0);
 	assert_int_equal(registry_identity(daemon.registry, "shop/front", 1000, &number), 0);
-	assert_int_equal(daemon_registry_save(&daemon, &error), 0);
+	assert_int_equal(daemon_registry_save(&daemon, 1, &error), 0);
 	assert_int_equal(daemon_registry_load(&again, &error), 0);
 	assert_int_equal(registry_identity(again.registry, "shop/front", 1001, &same), 0);
 	assert_int_equal(number, same);
