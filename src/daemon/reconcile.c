@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Policy × world → table → gates. Start-up, change, crash recovery and repair all come through here. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,6 +244,8 @@ static int compile_and_apply(struct daemon *daemon, bool new_policy, struct erro
 		}
 	}
 	desired_free(&next);
+	/* A table and a ruleset were made and the ones before freed: what lies between is holes, megabytes of them. */
+	malloc_trim(0);
 	return r;
 }
 
