@@ -44,7 +44,7 @@ struct event_filter {
 	const char *zone;      /* at either end, "shop" also for "shop/front" */
 };
 bool event_matches(const json_t *event, const struct event_filter *filter);
-/* Calls fn for the last `last` matching ones, oldest first. */
+/* Calls fn for the last `last` matching ones, oldest first. `event` is fn's for the call only. */
 void event_store_each(const struct event_store *store, const struct event_filter *filter, size_t last,
 		      void (*fn)(void *arg, json_t *event), void *arg);
 

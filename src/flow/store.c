@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As text: an event takes half a kilobyte so, and nine times as much as objects. Containers can fill the store. */
 struct event_store {
-	json_t *events[EVENTS_KEPT]; /* a ring */
+	char *events[EVENTS_KEPT]; /* a ring */
 	size_t next, count;
 };
 
@@ -25,16 +26,19 @@ void event_store_free(struct event_store *store)
 	if (!store)
 		return;
 	for (size_t i = 0; i < EVENTS_KEPT; i++)
-		json_decref(store->events[i]);
+		free(store->events[i]);
 	free(store);
 }
 
 int event_store_add(struct event_store *store, json_t *event)
 {
-	if (!event)
+	char *text = event ? json_dumps(event, JSON_COMPACT) : NULL;
+
+	json_decref(event);
+	if (!text)
 		return -ENOMEM;
-	json_decref(store->events[store->next]);
-	store->events[store->next] = event;
+	free(store->events[store->next]);
+	store->events[store->next] = text;
 	store->next = (store->next + 1) % EVENTS_KEPT;
 	if (store->count < EVENTS_KEPT)
 		store->count++;
@@ -82,25 +86,34 @@ bool event_matches(const json_t *event, const struct event_filter *filter)
 	return !filter->zone || end_in_zone(event, "from", filter->zone) || end_in_zone(event, "to", filter->zone);
 }
 
+/* The event, counted from the oldest; a new reference, or NULL: it does not match, or memory is short. */
+static json_t *event_matching(const struct event_store *store, size_t number, const struct event_filter *filter)
+{
+	size_t slot = (store->next + EVENTS_KEPT - store->count + number) % EVENTS_KEPT;
+	json_t *event = json_loads(store->events[slot], 0, NULL);
+
+	if (event && event_matches(event, filter))
+		return event;
+	json_decref(event);
+	return NULL;
+}
+
 void event_store_each(const struct event_store *store, const struct event_filter *filter, size_t last,
 		      void (*fn)(void *arg, json_t *event), void *arg)
 {
-	size_t skip = 0, matching = 0;
+	bool all = !filter->denied && !filter->from && !filter->to && !filter->zone;
+	size_t first = store->count;
+	json_t *event;
 
-	for (size_t pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < store->count; i++) {
-			size_t slot = (store->next + EVENTS_KEPT - store->count + i) % EVENTS_KEPT;
-			json_t *event = store->events[slot];
-
-			if (!event_matches(event, filter))
-				continue;
-			if (pass == 0)
-				matching++;
-			else if (skip > 0)
-				skip--;
-			else
-				fn(arg, event);
-		}
-		skip = matching > last ? matching - last : 0;
+	for (size_t matching = 0; first > 0 && matching < last; first--) {
+		event = all ? NULL : event_matching(store, first - 1, filter);
+		matching += all || event;
+		json_decref(event);
+	}
+	for (size_t i = first; i < store->count; i++) {
+		event = event_matching(store, i, filter);
+		if (event)
+			fn(arg, event);
+		json_decref(event);
 	}
 }

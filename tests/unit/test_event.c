@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -235,6 +236,30 @@ static void the_store_keeps_the_last_ones(void **state)
 	event_store_free(store);
 }
 
+static void the_store_finds_the_last_ones_that_match(void **state)
+{
+	struct event_store *store;
+	struct event_filter denied = {.denied = true};
+	struct seen seen = {0};
+
+	(void)state;
+	assert_int_equal(event_store_new(&store), 0);
+	event_store_each(store, &denied, 3, see, &seen);
+	assert_int_equal(seen.count, 0);
+	for (json_int_t i = 0; i < 10; i++)
+		assert_int_equal(
+			event_store_add(store, json_pack("{s:s,s:I}", "verdict", i % 2 ? "allow" : "deny", "n", i)), 0);
+	event_store_each(store, &denied, 3, see, &seen);
+	assert_int_equal(seen.count, 3);
+	assert_int_equal(seen.first, 4);
+	assert_int_equal(seen.last, 8);
+	seen = (struct seen){0};
+	event_store_each(store, &denied, 0, see, &seen);
+	assert_int_equal(seen.count, 0);
+	assert_int_equal(event_store_add(store, NULL), -ENOMEM);
+	event_store_free(store);
+}
+
 static void every_reason_has_one_name(void **state)
 {
 	(void)state;
@@ -256,6 +281,7 @@ int main(void)
 		cmocka_unit_test(an_event_out_of_range_is_still_told),
 		cmocka_unit_test(filters_choose),
 		cmocka_unit_test(the_store_keeps_the_last_ones),
+		cmocka_unit_test(the_store_finds_the_last_ones_that_match),
 		cmocka_unit_test(every_reason_has_one_name),
 	};
 
