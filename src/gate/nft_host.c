@@ -10,23 +10,6 @@
 
 /* ---- What the table says ---- */
 
-static const struct bh_cell *cell_find(const struct table *table, uint64_t key)
-{
-	size_t low = 0, high = table->cells.count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->cells.items[middle].key == key)
-			return &table->cells.items[middle].cell;
-		if (table->cells.items[middle].key < key)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
-}
-
 /* The cell, or one made of what is said where there is none. */
 static struct bh_cell cell_of(const struct table *table, uint32_t from, uint32_t to, uint32_t service)
 {
@@ -35,9 +18,9 @@ static struct bh_cell cell_of(const struct table *table, uint32_t from, uint32_t
 	const struct bh_cell *cell = NULL;
 
 	if (to != BH_CLASS_CONFLICTED && to != BH_CLASS_AMBIGUOUS) {
-		cell = cell_find(table, BH_CELL_KEY(from, to, service));
+		cell = table_cell(table, BH_CELL_KEY(from, to, service));
 		if (!cell)
-			cell = cell_find(table, BH_CELL_KEY(from, to, BH_SERVICE_ANY));
+			cell = table_cell(table, BH_CELL_KEY(from, to, BH_SERVICE_ANY));
 	}
 	if (cell)
 		return nft_cell_normal(cell);

@@ -110,7 +110,7 @@ uint32_t table_service(const struct table *table, const struct service_point *se
 
 /* ---- Verdicts ---- */
 
-static const struct bh_cell *cell_find(const struct table *table, uint64_t key)
+const struct bh_cell *table_cell(const struct table *table, uint64_t key)
 {
 	size_t low = 0, high = table->cells.count;
 
@@ -203,9 +203,9 @@ void table_lookup(const struct table *table, uint32_t src, uint32_t dst, uint32_
 	const struct bh_cell *cell;
 
 	if (!lookup_refused(table, src, dst, &verdict)) {
-		cell = cell_find(table, BH_CELL_KEY(src, dst, service));
+		cell = table_cell(table, BH_CELL_KEY(src, dst, service));
 		if (!cell)
-			cell = cell_find(table, BH_CELL_KEY(src, dst, BH_SERVICE_ANY));
+			cell = table_cell(table, BH_CELL_KEY(src, dst, BH_SERVICE_ANY));
 		if (cell)
 			lookup_cell(cell, now < 0 ? 0 : (uint64_t)now, &verdict);
 		else
