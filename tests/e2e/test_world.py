@@ -212,7 +212,7 @@ def test_churn(host):
             tap.equal(host.containers[name].reach("udp", "10.77.0.3", 5432, 3 if may else 0.1), may, f"{name}")
         for name in names:
             remove(host, name)
-        wait_until(lambda: not any(p["interface"].startswith("vc") for p in host.ask("ports")), 10, "they are gone")
+        wait_until(lambda: not any(p["interface"].startswith("vc") for p in host.ask("ports")), 60, "they are gone")
 
     round_of(0)
     before = descriptors()
