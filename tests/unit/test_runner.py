@@ -83,6 +83,14 @@ def check_missing_program():
         return code == 1 and "has not been built" in output, output
 
 
+def check_forgotten_mode():
+    with tempfile.TemporaryDirectory() as directory:
+        top = make_tree(directory, "echo 1..1; echo ok 1 - a")
+        (top / "tests/golden/test_case.sh").chmod(0o644)
+        code, output = run(top, "golden")
+        return code == 1 and "is not executable" in output, output
+
+
 def check_nothing_to_run():
     with tempfile.TemporaryDirectory() as directory:
         top = make_tree(directory, "true")
@@ -95,6 +103,7 @@ def main():
     checks += [
         ("steps count as tests", check_steps),
         ("a program that was not built fails", check_missing_program),
+        ("a suite that is not executable fails", check_forgotten_mode),
         ("a run of nothing is no success", check_nothing_to_run),
     ]
     failed = False
