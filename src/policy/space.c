@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The address spaces that the built-in ends are made of (policy-language.md, 'Precise readings'). */
+/* The address spaces that the built-in ends are made of (docs/policy.md, 'Which address is what'). */
 #include <string.h>
 
 #include "policy/standing.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What one end of a flow is to the policy, and which ends of rules it matches: the naive reading of 'Ends' in
- * policy-language.md. Linear scans, no classes, no tries. Private to naive.c and to those that explain. */
+ * docs/policy.md. Linear scans, no classes, no tries. Private to naive.c and to those that explain. */
 #ifndef BULKHEAD_POLICY_STANDING_H
 #define BULKHEAD_POLICY_STANDING_H
 

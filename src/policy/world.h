@@ -47,7 +47,7 @@ struct world {
 
 void world_free(struct world *world); /* what it holds, not the struct itself; zeroes it */
 
-/* A world file (policy-language.md, 'Testing a policy without a host'). Findings as for a policy; `sources` gets the
+/* A world file (docs/policy.md, 'Trying a policy'). Findings as for a policy; `sources` gets the
  * file. Ports whose interface the policy ignores or does not manage are marked by world_mark_unpoliced(). */
 #define WORLD_CONTAINERS_MAX 100000u
 int world_load(const char *path, struct world *ret_world, struct sources *sources, struct diagnostics *diagnostics,
@@ -59,7 +59,7 @@ void world_mark_unpoliced(struct world *world, const struct settings *settings);
 /* managed/ignore globs on a host-side name: true when the port is to be policed. */
 bool settings_manages(const struct settings *settings, const char *interface);
 
-/* Does this port match the member mapping? (policy-language.md, 'Who is a member'; 'Members: globs …') */
+/* Does this port match the member mapping? (docs/policy.md, 'Members') */
 bool member_matches(const struct member *member, const struct world *world, const struct world_port *port);
 
 /* What a port is to the policy. */

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "table/compile.h"
 
-/* What the policy language says of addresses by itself (policy-language.md, 'Precise readings', Ends). */
+/* What the policy language says of addresses by itself (docs/policy.md, 'Which address is what'). */
 enum area {
 	AREA_V4 = 1 << 0,
 	AREA_SPECIAL = 1 << 1,
