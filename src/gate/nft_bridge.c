@@ -250,6 +250,27 @@ static int set_port(uint32_t ifindex, uint16_t setting, uint8_t value)
 	return acknowledged(message);
 }
 
+static int set_address(const struct nft_link_info *link)
+{
+	uint8_t buffer[SETTING_BUFFER];
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	struct ifinfomsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+
+	message->nlmsg_type = RTM_SETLINK;
+	header->ifi_index = (int)link->ifindex;
+	mnl_attr_put(message, IFLA_ADDRESS, sizeof(link->mac.bytes), link->mac.bytes);
+	return acknowledged(message);
+}
+
+static bool before_has(const struct nft_befores *befores, uint32_t ifindex, uint32_t setting)
+{
+	for (size_t i = 0; i < befores->count; i++) {
+		if (befores->items[i].ifindex == ifindex)
+			return befores->items[i].settings & setting;
+	}
+	return false;
+}
+
 static int before_note(struct nft_befores *befores, uint32_t ifindex, uint32_t settings)
 {
 	struct nft_before *before;
@@ -278,6 +299,11 @@ int nft_link_harden(const struct nft_link_info *link, bool router, struct nft_be
 		rc = before_note(befores, link->ifindex, NFT_BEFORE_LEARN);
 		if (rc == 0)
 			rc = set_learning(link->ifindex, false);
+	}
+	if (rc == 0 && link->bridge && link->has_mac && !before_has(befores, link->ifindex, NFT_BEFORE_ADDRESS)) {
+		rc = set_address(link);
+		if (rc == 0)
+			rc = before_note(befores, link->ifindex, NFT_BEFORE_ADDRESS);
 	}
 	if (rc == 0 && link->port && !link->guard) {
 		rc = before_note(befores, link->ifindex, NFT_BEFORE_GUARD);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the door needs of links, by rtnetlink: names and masters, and the settings of bridges and their ports that would
- * let a closed port be heard: learning from link-local groups, BPDUs, multicast routers. */
+ * let a closed port be heard, or a newcomer be felt: learning from link-local groups, BPDUs, multicast routers, a
+ * bridge's address that follows its ports. */
 #ifndef BULKHEAD_GATE_NFT_BRIDGE_H
 #define BULKHEAD_GATE_NFT_BRIDGE_H
 
@@ -42,7 +43,11 @@ struct nft_before {
 #define NFT_BEFORE_LEARN  0x1u /* of a bridge: it learnt from link-local groups */
 #define NFT_BEFORE_GUARD  0x2u /* of a port: BPDU guard was off */
 #define NFT_BEFORE_ROUTER 0x4u /* of a port: multicast_router was what stands from NFT_BEFORE_SHIFT up */
-#define NFT_BEFORE_SHIFT  8u
+/* Of a bridge: it was given the address that it had. Until then a bridge takes the lowest address of its ports, so
+ * that a newcomer changes it: the containers' neighbour entries are wrong then, and so is the door, which knows the
+ * host by it, until the daemon sees it. Nothing to put back: an address that was given stays. */
+#define NFT_BEFORE_ADDRESS 0x8u
+#define NFT_BEFORE_SHIFT   8u
 struct nft_befores {
 	ARRAY_OF(struct nft_before);
 };

@@ -523,6 +523,9 @@ static void test_bridge_settings_come_and_go(void **state)
 	assert_true(nft_lab_prints("bridge -d link show dev va", "guard on"));
 	assert_true(nft_lab_prints("bridge -d link show dev va", "mcast_router 0"));
 	assert_true(nft_lab_prints("bridge -d link show dev vb", "mcast_router 1")); /* permit: router */
+	/* A newcomer with the lowest address would give it to the bridge. */
+	lab_run(lab, NULL, "ip link set va address 02:00:00:00:00:01");
+	assert_false(nft_lab_prints("ip link show br0", "02:00:00:00:00:01"));
 	/* A new daemon knows what was there before the first. */
 	nft_lab_stop();
 	nft_lab_start();
