@@ -3,8 +3,8 @@
 #include <getopt.h>
 #include <time.h>
 
+#include "base/places.h"
 #include "cli/cli.h"
-#include "cli/defaults.h"
 #include "policy/load.h"
 
 #define CHECK_PATHS_MAX 65u /* one more than bulkheadd takes */

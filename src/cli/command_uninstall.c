@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
+#include "base/places.h"
 #include "cli/cli.h"
-#include "cli/defaults.h"
 #include "gate/gate.h"
 
 struct uninstall {
@@ -27,29 +21,22 @@ static void report(void *arg, const char *line)
 		puts(cli_escape(line));
 }
 
-/* The daemon would put everything back at once. */
-static bool daemon_runs(const char *run_dir)
+static void remove_file(struct uninstall *uninstall, const char *folder, const char *name)
 {
-	AUTO_CLOSE int fd = -1;
-	char path[512];
-	struct stat st;
+	char path[512], line[600];
 
-	if (stat("/proc/self/ns/net", &st) < 0)
-		return false;
-	snprintf(path, sizeof(path), "%s/netns-%llu.lock", run_dir, (unsigned long long)st.st_ino);
-	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	if (unlink(path) < 0)
+		return;
+	snprintf(line, sizeof(line), "removed file %s", path);
+	report(uninstall, line);
 }
 
 static void purge(struct uninstall *uninstall, const char *state_dir)
 {
-	char path[512], line[600];
+	char line[600];
 
-	snprintf(path, sizeof(path), "%s/registry.json", state_dir);
-	if (unlink(path) == 0) {
-		snprintf(line, sizeof(line), "removed file %s", path);
-		report(uninstall, line);
-	}
+	remove_file(uninstall, state_dir, STATE_REGISTRY);
 	if (rmdir(state_dir) == 0) {
 		snprintf(line, sizeof(line), "removed directory %s", state_dir);
 		report(uninstall, line);
@@ -123,11 +110,15 @@ int command_uninstall(struct cli *cli, int argc, char **argv)
 		return code;
 	if (geteuid() != 0)
 		return cli_fail(cli, CLI_ERROR, "only root can do that");
-	if (daemon_runs(options.run_dir))
+	/* It would put everything back at once. */
+	if (host_lock_is_held(options.run_dir))
 		return cli_fail(cli, CLI_ERROR, "bulkheadd is running and would put everything back: stop it first");
 	uninstall.removed = json_array();
 	if (gate_uninstall(&options.gate, report, &uninstall, &error) < 0)
 		code = cli_fail(cli, CLI_ERROR, "%s", error.text);
+	/* From here on a daemon's start is a first one again. */
+	if (code == CLI_OK)
+		remove_file(&uninstall, options.state_dir, STATE_POLICED);
 	/* After a failure the numbers of identities keep their meaning: a second try may follow, or a daemon. */
 	if (code == CLI_OK && options.with_state)
 		purge(&uninstall, options.state_dir);

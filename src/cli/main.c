@@ -5,8 +5,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/places.h"
 #include "cli/cli.h"
-#include "cli/defaults.h"
 
 #define OFFLINE_HELP                                                                               \
 	"  --policy PATH   not as the daemon sees it, but by this policy: a file or a directory\n" \

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/places.h"
 
 #define SETTLE_MAX_MS	5000  /* how long the first look round may take; what is not known by then is closed */
 #define CHECK_PERIOD_MS 60000 /* a look at the gates even when the kernel told of nothing */
@@ -233,8 +234,9 @@ static int loop_start(struct daemon *daemon)
 	return r;
 }
 
-/* Was this host policed before? Then the gates are taken over at once; else they wait until the world is known. */
-static bool was_policed(const struct daemon *daemon)
+/* Is this host policed by what a daemon before left in the kernel? Then the gates are taken over at once; else they
+ * wait until the world is known. */
+static bool is_policed(const struct daemon *daemon)
 {
 	return access(daemon->options->gate.pin_dir, F_OK) == 0;
 }
@@ -245,7 +247,7 @@ static int daemon_start(struct daemon *daemon, struct error *error)
 	json_t *report = NULL;
 	int r;
 
-	r = daemon_lock(daemon->options->run_dir, &daemon->lock_fd, error);
+	r = host_lock_take(daemon->options->run_dir, &daemon->lock_fd, error);
 	if (r == 0)
 		r = file_make_directories(daemon->options->state_dir, 0700, error);
 	if (r == 0)
@@ -264,12 +266,15 @@ static int daemon_start(struct daemon *daemon, struct error *error)
 	if (r < 0)
 		return r;
 	r = daemon_reload(daemon, &report);
-	if (r < 0 && !was_policed(daemon))
-		error_set(error, r,
-			  "nothing is policed yet, and the policy can't be put in force: the host is left as it is");
-	else
-		r = was_policed(daemon) ? gates_open(daemon, error) : 0;
 	json_decref(report);
+	if (r < 0 && !is_policed(daemon) && !daemon_was_policed(daemon))
+		return error_set(
+			error, r,
+			"nothing is policed yet, and the policy can't be put in force: the host is left as it is");
+	/* After a reboot with a policy that can't be used any more, the door closes all the same. */
+	if (r < 0 && !is_policed(daemon))
+		log_error("this host was policed before: every container's port is closed until the policy is mended");
+	r = r < 0 || is_policed(daemon) ? gates_open(daemon, error) : 0;
 	if (r == 0)
 		r = control_new(daemon, &daemon->control, error);
 	if (r == 0) {

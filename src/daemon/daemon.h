@@ -11,12 +11,6 @@
 #include "port/port.h"
 #include "table/table.h"
 
-#define DEFAULT_POLICY_DIR "/etc/bulkhead/policy"
-#define DEFAULT_SOCKET	   "/run/bulkhead/control.sock"
-#define DEFAULT_STATE_DIR  "/var/lib/bulkhead"
-#define DEFAULT_PIN_DIR	   "/sys/fs/bpf/bulkhead"
-#define DEFAULT_RUN_DIR	   "/run/bulkhead"
-
 struct daemon_options {
 	const char *const *policy_paths;
 	size_t policy_path_count;
@@ -102,13 +96,17 @@ void daemon_reconcile_soon(struct daemon *daemon);
 int daemon_world_build(const struct port_view *view, struct world *ret_world, uint32_t **ret_index);
 
 /* ---- state.c ---- */
-int daemon_lock(const char *run_dir, int *ret_fd, struct error *error); /* -EBUSY: another daemon polices this host */
 int daemon_registry_load(struct daemon *daemon, struct error *error);
 /* With the gates open: a registry that is missing, or older than the policy in force, does not know what the numbers
  * mean that the kernel carries. Then all names get new numbers, and the kernel's rest. */
 int daemon_registry_check(struct daemon *daemon, struct error *error);
 /* Before `generation` is put in force; only when it changed. */
 int daemon_registry_save(struct daemon *daemon, uint32_t generation, struct error *error);
+
+/* Has a policy ever been in force on this host? It outlives a reboot, which takes all from the kernel; uninstalling
+ * ends it. */
+bool daemon_was_policed(const struct daemon *daemon);
+void daemon_policed_note(const struct daemon *daemon); /* it has, now; once told, nothing is written again */
 
 /* ---- files.c: watches the policy's files ---- */
 int policy_files_new(struct loop *loop, void (*on_change)(void *arg), void *arg, struct policy_files **ret_files,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/places.h"
 #include "daemon/daemon.h"
 
 #define POLICY_PATHS_MAX 64

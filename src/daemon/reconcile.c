@@ -176,6 +176,7 @@ static void log_changes(const struct daemon *daemon, const struct desired *next)
 static void take_in_force(struct daemon *daemon, struct desired *next)
 {
 	log_changes(daemon, next);
+	daemon_policed_note(daemon);
 	if (daemon->table && daemon->table->generation != next->table->generation) {
 		table_free(daemon->older[GENERATIONS_KEPT - 1]);
 		memmove(&daemon->older[1], &daemon->older[0], (GENERATIONS_KEPT - 1) * sizeof(daemon->older[0]));

@@ -1,56 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What outlives the daemon besides the kernel's state: the numbers' meanings, and the lock that keeps a second one out.
- */
+/* What outlives the daemon besides the kernel's state: the numbers' meanings, and that this host is policed. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/places.h"
 #include "daemon/daemon.h"
 
-#define REGISTRY_FILE	  "registry.json"
 #define REGISTRY_SIZE_MAX (64u << 20)
 #define GENERATION_KEY	  "generation" /* beside the registry's own */
 
-/* One daemon a network namespace: the lock's name holds the namespace's inode, so that 'hosts' made of namespaces can
- * run side by side. */
-int daemon_lock(const char *run_dir, int *ret_fd, struct error *error)
-{
-	AUTO_CLOSE int fd = -1;
-	char path[512], pid[32];
-	ssize_t length;
-	struct stat st;
-	int r;
-
-	r = file_make_directories(run_dir, 0755, error);
-	if (r < 0)
-		return r;
-	if (stat("/proc/self/ns/net", &st) < 0)
-		return error_set(error, -errno, "/proc/self/ns/net: %s", strerror(errno));
-	snprintf(path, sizeof(path), "%s/netns-%llu.lock", run_dir, (unsigned long long)st.st_ino);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return error_set(error, -errno, "%s: %s", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		length = pread(fd, pid, sizeof(pid) - 1, 0);
-		pid[length > 0 ? length : 0] = '\0';
-		return error_set(error, -EBUSY, "another bulkheadd (pid %.10s) polices this host already (%s)", pid,
-				 path);
-	}
-	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d", (int)getpid()) < 0)
-		return error_set(error, -EIO, "%s: can't be written", path);
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
 static void registry_path(const struct daemon *daemon, char *buffer, size_t size)
 {
-	snprintf(buffer, size, "%s/%s", daemon->options->state_dir, REGISTRY_FILE);
+	snprintf(buffer, size, "%s/%s", daemon->options->state_dir, STATE_REGISTRY);
 }
 
 int daemon_registry_load(struct daemon *daemon, struct error *error)
@@ -114,7 +79,7 @@ int daemon_registry_check(struct daemon *daemon, struct error *error)
 		return error_set(error, r, "the identities in force can't be read: %s", strerror(-r));
 	}
 	log_warning("%s/%s is missing or older than the policy in force: its %u identities get new numbers",
-		    daemon->options->state_dir, REGISTRY_FILE, reservation.count);
+		    daemon->options->state_dir, STATE_REGISTRY, reservation.count);
 	registry_free(daemon->registry);
 	daemon->registry = reservation.registry;
 	return 0;
@@ -145,4 +110,27 @@ int daemon_registry_save(struct daemon *daemon, uint32_t generation, struct erro
 	daemon->registry_saved = TAKE(text);
 	daemon->registry_generation = generation;
 	return 0;
+}
+
+static void policed_path(const struct daemon *daemon, char *buffer, size_t size)
+{
+	snprintf(buffer, size, "%s/%s", daemon->options->state_dir, STATE_POLICED);
+}
+
+bool daemon_was_policed(const struct daemon *daemon)
+{
+	char path[512];
+
+	policed_path(daemon, path, sizeof(path));
+	return access(path, F_OK) == 0;
+}
+
+void daemon_policed_note(const struct daemon *daemon)
+{
+	struct error error = {0};
+	char path[512];
+
+	policed_path(daemon, path, sizeof(path));
+	if (access(path, F_OK) < 0 && file_write(path, "", 0, &error) < 0)
+		log_warning("%s; after a reboot with a broken policy this host will be left open", error.text);
 }

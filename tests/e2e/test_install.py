@@ -5,13 +5,14 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
 from lib import tap
-from lib.host import run
-from lib.shop import holds, scene
+from lib.host import run, wait_until
+from lib.shop import POLICY, holds, scene
 
 
 def test_adoption(host):
@@ -94,12 +95,53 @@ def test_uninstall(host):
     holds(host, "installed again")
 
 
+def test_reboot_with_a_broken_policy(host):
+    """After a reboot, a policy that can't be used leaves the ports closed, not open; a first start leaves all as it is"""
+    web, db, mallory = scene(host)
+    host.policy("version: 1\nzones: [")
+    tap.expect(host.start(wait=False).wait(10) != 0, "the first start of all ends")
+    tap.expect(mallory.reach("tcp", "10.77.0.3", 5432, 3), "nothing was policed yet, and nothing is")
+    host.policy(POLICY)
+    host.start()
+    host.wait_open()
+    holds(host, "before")
+    host.kill(signal.SIGKILL)
+    reboot(host)
+    tap.expect(mallory.reach("tcp", "10.77.0.3", 5432, 3), "the kernel has forgotten everything")
+    host.policy("version: 1\nzones: [")
+    host.start(wait=False)
+    wait_until(lambda: "closed until the policy is mended" in host.log(), 10, "it says what it does")
+    wait_until(lambda: host_answers(host), 10, "it may be asked")
+    tap.equal(host.ask("status")["health"], "degraded", "its health")
+    tap.expect(not web.reach("tcp", "10.77.0.3", 5432, 0.5), "a port that was open is closed")
+    tap.expect(not mallory.reach("tcp", "10.77.0.3", 5432, 0.5), "another too")
+    host.policy(POLICY)
+    host.wait_settled()
+    host.wait_open()
+    holds(host, "the policy is mended")
+
+
+def reboot(host):
+    """What a reboot takes from the kernel: tables, programs, maps."""
+    for family in ("bridge", "inet", "arp"):
+        run("nft", "delete", "table", family, "bulkhead")
+    shutil.rmtree(f"{host.pins_mount}/bulkhead")
+
+
+def host_answers(host):
+    try:
+        return host.ask("status")
+    except OSError:
+        return None
+
+
 if __name__ == "__main__":
     tap.main(
         [
             test_adoption,
             tap.with_options(test_adoption, "--no-tcx", "--no-owner"),
             test_uninstall,
+            test_reboot_with_a_broken_policy,
             tap.with_options(test_uninstall, "--no-tcx", "--no-owner"),
         ]
     )

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/places.h"
 #include "daemon/daemon.h"
 
 static char directory[] = "/tmp/bulkhead-test-daemon-XXXXXX";
@@ -124,11 +125,11 @@ static void a_second_daemon_is_kept_out(void **state)
 	int first, second;
 
 	(void)state;
-	assert_int_equal(daemon_lock(directory, &first, &error), 0);
-	assert_int_equal(daemon_lock(directory, &second, &error), -EBUSY);
+	assert_int_equal(host_lock_take(directory, &first, &error), 0);
+	assert_int_equal(host_lock_take(directory, &second, &error), -EBUSY);
 	assert_non_null(strstr(error.text, "another bulkheadd"));
 	close(first);
-	assert_int_equal(daemon_lock(directory, &second, &error), 0);
+	assert_int_equal(host_lock_take(directory, &second, &error), 0);
 	close(second);
 }
 
