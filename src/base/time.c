@@ -153,3 +153,11 @@ const char *text_ago(char *buffer, size_t size, int64_t seconds)
 		 number == 1 ? units[unit].one : units[unit].many, seconds < 0 ? "" : " ago");
 	return buffer;
 }
+
+int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}

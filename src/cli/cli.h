@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "base/error.h"
+#include "base/talk.h"
 #include "base/text.h"
 
 enum cli_exit { /* docs: bulkhead(1), EXIT STATUS */
@@ -110,8 +111,8 @@ size_t cli_columns(const char *text);
 /* Sends a request (stolen) and waits for the answer. CLI_OK: *ret_result is a new reference. Otherwise the failure has
  * been told already and its exit code is returned. */
 int cli_ask(const struct cli *cli, json_t *request, json_t **ret_result);
-/* The same over a connection that stays open: *stream is NULL at first; the caller closes it. */
-int cli_ask_on(const struct cli *cli, FILE **stream, json_t *request, json_t **ret_result);
+/* The same over a connection that stays open: TALK_CLOSED at first; the caller closes it. */
+int cli_ask_on(const struct cli *cli, struct talk *talk, json_t *request, json_t **ret_result);
 /* Sends a request (stolen) and calls `fn` for each line until the daemon hangs up or `fn` returns false. */
 int cli_follow(const struct cli *cli, json_t *request, bool (*fn)(void *arg, json_t *line), void *arg);
 

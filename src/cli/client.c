@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <errno.h>
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/file.h"
 #include "cli/cli.h"
@@ -12,38 +8,25 @@
 #define ANSWER_MAX  (256u << 20) /* bytes of one line: more is no answer of ours */
 #define PATIENCE_MS 2000	 /* then a person wants to know what is being waited for */
 
-static int unreachable(const struct cli *cli, const char *what, int error)
+static int unreachable(const struct cli *cli, const struct error *error)
 {
 	if (cli->quiet)
 		return CLI_UNREACHABLE;
-	if (error == ENOENT || error == ECONNREFUSED)
+	if (error->code == -ENAMETOOLONG)
+		return cli_fail(cli, CLI_USAGE, "%s", error->text);
+	if (error->code == -ENOENT || error->code == -ECONNREFUSED)
 		return cli_fail(cli, CLI_UNREACHABLE,
-				"bulkheadd is not running (%s: %s); what it put in force stays in force", what,
-				strerror(error));
-	if (error == EACCES || error == EPERM)
-		return cli_fail(cli, CLI_UNREACHABLE, "%s: %s: only root and the daemon's group may ask", what,
-				strerror(error));
-	return cli_fail(cli, CLI_UNREACHABLE, "%s: %s", what, strerror(error));
+				"bulkheadd is not running (%s); what it put in force stays in force", error->text);
+	if (error->code == -EACCES || error->code == -EPERM)
+		return cli_fail(cli, CLI_UNREACHABLE, "%s: only root and the daemon's group may ask", error->text);
+	return cli_fail(cli, CLI_UNREACHABLE, "%s", error->text);
 }
 
-static int daemon_connect(const struct cli *cli, FILE **ret_stream)
+static int daemon_connect(const struct cli *cli, struct talk *ret_talk)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	AUTO_CLOSE int fd = -1;
+	struct error error = {0};
 
-	if (strlen(cli->socket_path) >= sizeof(address.sun_path))
-		return cli_fail(cli, CLI_USAGE, "%s: too long for a socket's path", cli_escape(cli->socket_path));
-	strcpy(address.sun_path, cli->socket_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return unreachable(cli, "socket", errno);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return unreachable(cli, cli_escape(cli->socket_path), errno);
-	*ret_stream = fdopen(fd, "r+");
-	if (!*ret_stream)
-		return cli_fail(cli, CLI_ERROR, "out of memory");
-	(void)TAKE_FD(fd);
-	return CLI_OK;
+	return talk_open(cli->socket_path, TALK_FOREVER, ret_talk, &error) < 0 ? unreachable(cli, &error) : CLI_OK;
 }
 
 static int hung_up(const struct cli *cli)
@@ -51,55 +34,49 @@ static int hung_up(const struct cli *cli)
 	return cli->quiet ? CLI_UNREACHABLE : cli_fail(cli, CLI_UNREACHABLE, "the daemon hung up without an answer");
 }
 
-static int request_send(const struct cli *cli, FILE *stream, json_t *request)
+static int request_send(const struct cli *cli, struct talk *talk, json_t *request)
 {
-	int r = json_dumpf(request, stream, JSON_COMPACT);
+	AUTO_FREE char *text = json_dumps(request, JSON_COMPACT);
+	int r = text ? talk_say(talk, text, strlen(text), TALK_FOREVER) : -ENOMEM;
 
 	json_decref(request);
 	/* One that refuses us hangs up at once, and its reason may be there to be read. */
-	if (r < 0 || fputc('\n', stream) == EOF || (fflush(stream) == EOF && errno != EPIPE))
-		return hung_up(cli);
-	clearerr(stream);
-	return CLI_OK;
+	return r < 0 && r != -EPIPE ? hung_up(cli) : CLI_OK;
 }
 
 /* One line as JSON; NULL at the end or when it is none. */
-static json_t *line_read(FILE *stream)
+static json_t *line_read(struct talk *talk)
 {
-	AUTO_FREE char *line = NULL;
-	size_t capacity = 0;
-	ssize_t length = getline(&line, &capacity, stream);
+	const char *line;
+	size_t length;
 
-	if (length <= 0 || (size_t)length > ANSWER_MAX)
+	if (talk_hear(talk, ANSWER_MAX, TALK_FOREVER, &line, &length) < 0)
 		return NULL;
-	return json_loadb(line, (size_t)length, 0, NULL);
+	return json_loadb(line, length, 0, NULL);
 }
 
-/* Only where nothing of an answer was read yet: the stream's own buffer is empty then. */
-static void wait_aloud(const struct cli *cli, FILE *stream)
+static void wait_aloud(const struct cli *cli, const struct talk *talk)
 {
-	struct pollfd ready = {.fd = fileno(stream), .events = POLLIN};
-
-	if (poll(&ready, 1, PATIENCE_MS) == 0 && !cli->json)
+	if (talk_wait(talk, monotonic_ms() + PATIENCE_MS) == -ETIMEDOUT && !cli->json)
 		fputs("bulkhead: waiting for the daemon's answer\n", stderr);
 }
 
-int cli_ask_on(const struct cli *cli, FILE **stream, json_t *request, json_t **ret_result)
+int cli_ask_on(const struct cli *cli, struct talk *talk, json_t *request, json_t **ret_result)
 {
 	json_t *answer;
 	int code = request ? CLI_OK : cli_fail(cli, CLI_ERROR, "out of memory, or a word is no UTF-8");
 
-	if (code == CLI_OK && !*stream)
-		code = daemon_connect(cli, stream);
+	if (code == CLI_OK && talk->fd < 0)
+		code = daemon_connect(cli, talk);
 	if (code != CLI_OK) {
 		json_decref(request);
 		return code;
 	}
-	code = request_send(cli, *stream, request);
+	code = request_send(cli, talk, request);
 	if (code != CLI_OK)
 		return code;
-	wait_aloud(cli, *stream);
-	answer = line_read(*stream);
+	wait_aloud(cli, talk);
+	answer = line_read(talk);
 	if (!answer)
 		return hung_up(cli);
 	if (json_is_true(json_object_get(answer, "ok")))
@@ -112,25 +89,27 @@ int cli_ask_on(const struct cli *cli, FILE **stream, json_t *request, json_t **r
 
 int cli_ask(const struct cli *cli, json_t *request, json_t **ret_result)
 {
-	AUTO_FCLOSE FILE *stream = NULL;
+	struct talk talk = TALK_CLOSED;
+	int code = cli_ask_on(cli, &talk, request, ret_result);
 
-	return cli_ask_on(cli, &stream, request, ret_result);
+	talk_close(&talk);
+	return code;
 }
 
 int cli_follow(const struct cli *cli, json_t *request, bool (*fn)(void *arg, json_t *line), void *arg)
 {
-	AUTO_FCLOSE FILE *stream = NULL;
+	struct talk talk = TALK_CLOSED;
 	json_t *line;
 	bool more = true;
 	int code;
 
-	code = daemon_connect(cli, &stream);
+	code = daemon_connect(cli, &talk);
 	if (code != CLI_OK) {
 		json_decref(request);
 		return code;
 	}
-	code = request_send(cli, stream, request);
-	while (code == CLI_OK && more && (line = line_read(stream))) {
+	code = request_send(cli, &talk, request);
+	while (code == CLI_OK && more && (line = line_read(&talk))) {
 		json_t *flow = json_object_get(line, "flow");
 
 		if (flow)
@@ -139,5 +118,6 @@ int cli_follow(const struct cli *cli, json_t *request, bool (*fn)(void *arg, jso
 			code = cli_fail_with(cli, json_object_get(line, "error"));
 		json_decref(line);
 	}
+	talk_close(&talk);
 	return code;
 }

@@ -125,7 +125,7 @@ struct batch_run {
 	const struct explain_options *options;
 	struct batch in;
 	struct offline offline;
-	FILE *stream; /* to the daemon */
+	struct talk talk; /* to the daemon */
 	bool malformed;
 };
 
@@ -183,7 +183,7 @@ static int lines_live(struct batch_run *run)
 		request = json_pack("{s:s,s:O}", "command", "explain", "lines", lines);
 		if (request && run->options->now_text)
 			json_object_set_new(request, "now", json_string(run->options->now_text));
-		code = cli_ask_on(run->cli, &run->stream, request, &answers);
+		code = cli_ask_on(run->cli, &run->talk, request, &answers);
 	}
 	json_array_foreach(answers, i, answer) if (code == CLI_OK && json_is_object(answer)) code =
 		answer_print(run, answer);
@@ -212,7 +212,8 @@ static int explain_batch(struct cli *cli, const struct explain_options *options)
 {
 	bool from_input = strcmp(options->batch, "-") == 0;
 	AUTO_CLOSE int fd = from_input ? -1 : open(options->batch, O_RDONLY | O_CLOEXEC);
-	struct batch_run run = {.cli = cli, .options = options, .in = {.fd = from_input ? STDIN_FILENO : fd}};
+	struct batch_run run = {
+		.cli = cli, .options = options, .talk = TALK_CLOSED, .in = {.fd = from_input ? STDIN_FILENO : fd}};
 	int code = CLI_OK;
 
 	if (!from_input && fd < 0)
@@ -223,8 +224,7 @@ static int explain_batch(struct cli *cli, const struct explain_options *options)
 	if (code == CLI_OK)
 		code = batch_each(&run);
 	offline_free(&run.offline);
-	if (run.stream)
-		fclose(run.stream);
+	talk_close(&run.talk);
 	return code == CLI_OK && run.malformed ? CLI_USAGE : code;
 }
 

@@ -16,14 +16,6 @@
 static const int64_t look_delays_ms[] = {10, 20, 40, 80, 160, 320, 500, 1000, 2000, 5000, 10000, 30000};
 #define LOOK_DELAYS (sizeof(look_delays_ms) / sizeof(*look_delays_ms))
 
-int64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void entry_free(struct entry *entry)
 {
 	if (!entry)

@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_PORT_WATCH_H
 #define BULKHEAD_PORT_WATCH_H
 
+#include "base/text.h"
 #include "event.h"
 #include "evidence.h"
 #include "link.h"
@@ -113,7 +114,6 @@ struct port_watch {
 	uint64_t view_hash;
 };
 
-int64_t monotonic_ms(void);
 /* A runtime has something new: every port is asked for again. */
 void port_watch_dirty(struct port_watch *watch);
 /* A scan no later than in `delay_ms`, but scans never take more than a fifth of the time. */
