@@ -108,6 +108,7 @@ int command_uninstall(struct cli *cli, int argc, char **argv)
 
 	if (code != CLI_OK)
 		return code;
+	options.gate.holder_dir = options.run_dir;
 	if (geteuid() != 0)
 		return cli_fail(cli, CLI_ERROR, "only root can do that");
 	/* It would put everything back at once. */

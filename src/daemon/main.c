@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/places.h"
 #include "daemon/daemon.h"
+#include "gate/nft_holder.h"
 
 #define POLICY_PATHS_MAX 64
 /* Tables come and go as a whole: each large part of one is given back when it goes. Left alone, the C library would
@@ -28,6 +29,7 @@ static const char usage[] =
 	"      --flows N           flows that one port may open; twice as many may be opened towards it (16384)\n"
 	"      --log-group N       NFLOG group of the nft gate (4252)\n"
 	"      --no-owner          do not own the nft tables, even where the kernel could\n"
+	"      --no-holder         keep no process that owns the nft tables when the daemon is dead\n"
 	"      --no-tcx            use clsact filters, even where the kernel has tcx\n"
 	"      --docker-socket PATH, --docker-root DIR, --docker-netns DIR, --podman-root DIR, --netns DIR, "
 	"--netns-meta DIR,\n"
@@ -49,6 +51,7 @@ enum option_id {
 	OPTION_FLOWS,
 	OPTION_LOG_GROUP,
 	OPTION_NO_OWNER,
+	OPTION_NO_HOLDER,
 	OPTION_NO_TCX,
 	OPTION_DOCKER_SOCKET,
 	OPTION_DOCKER_ROOT,
@@ -71,6 +74,7 @@ static const struct option long_options[] = {
 	{"flows", required_argument, NULL, OPTION_FLOWS},
 	{"log-group", required_argument, NULL, OPTION_LOG_GROUP},
 	{"no-owner", no_argument, NULL, OPTION_NO_OWNER},
+	{"no-holder", no_argument, NULL, OPTION_NO_HOLDER},
 	{"no-tcx", no_argument, NULL, OPTION_NO_TCX},
 	{"docker-socket", required_argument, NULL, OPTION_DOCKER_SOCKET},
 	{"docker-root", required_argument, NULL, OPTION_DOCKER_ROOT},
@@ -187,6 +191,9 @@ static void option_take(int option)
 	case OPTION_NO_OWNER:
 		options.gate.no_owner = true;
 		break;
+	case OPTION_NO_HOLDER:
+		options.gate.no_holder = true;
+		break;
 	case OPTION_NO_TCX:
 		options.gate.no_tcx = true;
 		break;
@@ -209,6 +216,8 @@ int main(int argc, char **argv)
 {
 	int option;
 
+	if (argc == 2 && strcmp(argv[1], NFT_HOLDER_WORD) == 0)
+		return nft_holder_main();
 	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	while ((option = getopt_long(argc, argv, "p:s:g:vhV", long_options, NULL)) != -1)
 		option_take(option);
@@ -218,5 +227,6 @@ int main(int argc, char **argv)
 	}
 	if (options.policy_path_count == 0)
 		policy_add(DEFAULT_POLICY_DIR);
+	options.gate.holder_dir = options.run_dir;
 	return daemon_run(&options);
 }

@@ -23,6 +23,10 @@ struct gate_options {
 	uint16_t log_group;   /* NFLOG group of the door's events */
 	bool no_owner;	      /* never own the nft tables, even where the kernel could (tests, old kernels) */
 	bool no_tcx;	      /* use clsact even where tcx is there (tests, old kernels) */
+	/* Where a small process listens that keeps the nft tables owned when the daemon is dead; NULL: there is none.
+	 * The calling program must become that process when its only word is NFT_HOLDER_WORD (nft_holder.h). */
+	const char *holder_dir;
+	bool no_holder; /* end the one that is there, and start none */
 };
 #define GATE_LOG_GROUP_DEFAULT 4252
 

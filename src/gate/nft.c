@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate/nft_holder.h"
 #include "gate/nft_private.h"
 
 /* ---- Opening ---- */
@@ -44,7 +45,7 @@ static int tables_ensure(struct nft_gate *nft, struct error *error)
 	for (size_t i = 0; rc == 0 && i < NFT_TABLE_COUNT; i++) {
 		enum nft_table_index table = (enum nft_table_index)i;
 
-		if (states[i].exists && states[i].owner)
+		if (states[i].exists && states[i].owner && states[i].owner != nft->link.portid)
 			rc = error_set(error, -EBUSY,
 				       "nftables: another process (netlink port %u) owns table %s " NFT_GATE_TABLE
 				       ": is another bulkheadd running?",
@@ -83,6 +84,32 @@ static int befores_read(struct nft_link *link, struct nft_befores *befores)
 	return rc;
 }
 
+/* The socket that owns our tables already, if a daemon before had a holder; a new one otherwise. */
+int nft_link_get(struct nft_link *link, const char *holder_dir, struct error *error)
+{
+	int fd;
+
+	if (holder_dir && nft_holder_ask(holder_dir, &fd) == 0)
+		return nft_link_take_over(link, fd, error);
+	return nft_link_open(link, error);
+}
+
+/* Without a holder the tables lose their owner when we die: told, and tried again at each check. */
+static void holder_ensure(struct nft_gate *nft)
+{
+	struct error error = {0};
+
+	if (!nft->own || !nft->holder_dir || nft->no_holder)
+		return;
+	nft->held = nft_holder_is_there(nft->holder_dir);
+	if (nft->held)
+		return;
+	if (nft_holder_start(nft->holder_dir, mnl_socket_get_fd(nft->link.socket), &error) == 0)
+		nft->held = true;
+	else
+		snprintf(nft->problem, sizeof(nft->problem), "%s", error.text);
+}
+
 static int gate_open_inside(struct nft_gate *nft, const struct gate_options *options, struct error *error)
 {
 	int rc;
@@ -96,7 +123,9 @@ static int gate_open_inside(struct nft_gate *nft, const struct gate_options *opt
 	nft->settings.shift = options->stamp_shift;
 	nft->settings.mask = ((1u << BH_STAMP_BITS) - 1) << options->stamp_shift;
 	nft->settings.log_group = options->log_group;
-	rc = nft_link_open(&nft->link, error);
+	nft->holder_dir = options->holder_dir;
+	nft->no_holder = options->no_holder;
+	rc = nft_link_get(&nft->link, options->holder_dir, error);
 	if (rc == 0)
 		rc = nft_features_probe(&nft->link, &nft->settings.features, error);
 	if (rc < 0)
@@ -105,7 +134,12 @@ static int gate_open_inside(struct nft_gate *nft, const struct gate_options *opt
 	rc = befores_read(&nft->link, &nft->befores);
 	if (rc < 0)
 		return error_set(error, rc, "nftables: reading what bridges were like: %s", strerror(-rc));
-	return tables_ensure(nft, error);
+	rc = tables_ensure(nft, error);
+	if (rc == 0 && nft->holder_dir && (nft->no_holder || !nft->own))
+		nft_holder_end(nft->holder_dir);
+	if (rc == 0)
+		holder_ensure(nft);
+	return rc;
 }
 
 int nft_gate_open(const struct gate_options *options, struct nft_gate **ret_nft, struct error *error)
@@ -187,6 +221,7 @@ int nft_gate_check(struct nft_gate *nft, struct text *drift)
 
 	if (rc < 0)
 		return rc;
+	holder_ensure(nft);
 	if (nft->committed && !nft->known) {
 		text_append(drift, "nftables: what the kernel has is not certain\n");
 		return 1;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "gate/nft_holder.h"
 #include "gate/nft_private.h"
 
 /* ---- Status ---- */
@@ -91,8 +92,8 @@ json_t *nft_gate_status(struct nft_gate *nft)
 
 	snprintf(mask, sizeof(mask), "0x%08x", nft->settings.mask);
 	writers = nft_writers_find(&nft->link, nft->settings.mask, &left_out);
-	status = json_pack("{s:b, s:o, s:I, s:b, s:o*, s:o*, s:o*, s:s, s:b, s:b, s:I, s:s*, s:s*}", "owned", nft->own,
-			   "tables", tables ? tables : json_array(), "open",
+	status = json_pack("{s:b, s:b, s:o, s:I, s:b, s:o*, s:o*, s:o*, s:s, s:b, s:b, s:I, s:s*, s:s*}", "owned",
+			   nft->own, "held", nft->held, "tables", tables ? tables : json_array(), "open",
 			   (json_int_t)(open ? open->elements.count : 0), "healthy", healthy, "foreign_mark_writers",
 			   writers, "bridge_nf_call", bridge_calls(), "dropped", door_drops(nft), "stamp_mask", mask,
 			   "conntrack", nft->settings.features.conntrack, "log", nft->settings.features.log,
@@ -125,7 +126,7 @@ static int tables_remove(struct nft_link *link, void (*report)(void *arg, const 
 		exists[i] = rc == 0 && state.exists;
 		if (rc < 0)
 			error_set(error, rc, "nftables: reading our tables: %s", strerror(-rc));
-		else if (state.exists && state.owner)
+		else if (state.exists && state.owner && state.owner != link->portid)
 			rc = error_set(error, -EBUSY,
 				       "nftables: a running process (netlink port %u) owns table %s " NFT_GATE_TABLE
 				       ": stop bulkheadd first",
@@ -173,9 +174,8 @@ int nft_gate_uninstall(const struct gate_options *options, void (*report)(void *
 {
 	struct nft_pairs befores = {0};
 	struct nft_link link;
-	int rc = nft_link_open(&link, error);
+	int rc = nft_link_get(&link, options->holder_dir, error);
 
-	(void)options;
 	if (rc < 0)
 		return rc;
 	rc = nft_set_read(&link, NFT_TABLE_BRIDGE, NFT_MAP_BEFORE, &befores);
@@ -189,5 +189,7 @@ int nft_gate_uninstall(const struct gate_options *options, void (*report)(void *
 		rc = settings_restore(&befores, report, arg, error);
 	array_free(&befores);
 	nft_link_close(&link);
+	if (rc == 0 && options->holder_dir)
+		nft_holder_end(options->holder_dir);
 	return rc;
 }

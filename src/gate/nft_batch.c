@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Errors of a whole batch come at once; this many bytes of them are kept. */
 #define RECEIVE_BUFFER (4 << 20)
@@ -35,10 +36,39 @@ static void buffer_force(int fd, int force, int plain, int size)
 		setsockopt(fd, SOL_SOCKET, plain, &size, sizeof(size));
 }
 
-int nft_link_open(struct nft_link *link, struct error *error)
+static void link_begin(struct nft_link *link)
 {
 	int one = 1;
 
+	link->portid = mnl_socket_get_portid(link->socket);
+	/* Both are old (4.3, 4.12); without them errors are shorter, no more. */
+	mnl_socket_setsockopt(link->socket, NETLINK_CAP_ACK, &one, sizeof(one));
+	mnl_socket_setsockopt(link->socket, NETLINK_EXT_ACK, &one, sizeof(one));
+	buffer_force(mnl_socket_get_fd(link->socket), SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER);
+	link->seq = 1;
+}
+
+int nft_link_take_over(struct nft_link *link, int fd, struct error *error)
+{
+	char rest[4096];
+
+	*link = (struct nft_link){0};
+	/* Answers that the one before did not live to read. */
+	while (recv(fd, rest, sizeof(rest), MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == ENOBUFS)
+		;
+	link->socket = mnl_socket_fdopen(fd);
+	if (!link->socket) {
+		int code = error_set(error, -errno, "netfilter's netlink socket: %s", strerror(errno));
+
+		close(fd);
+		return code;
+	}
+	link_begin(link);
+	return 0;
+}
+
+int nft_link_open(struct nft_link *link, struct error *error)
+{
 	*link = (struct nft_link){0};
 	link->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	if (!link->socket)
@@ -49,12 +79,7 @@ int nft_link_open(struct nft_link *link, struct error *error)
 		nft_link_close(link);
 		return code;
 	}
-	link->portid = mnl_socket_get_portid(link->socket);
-	/* Both are old (4.3, 4.12); without them errors are shorter, no more. */
-	mnl_socket_setsockopt(link->socket, NETLINK_CAP_ACK, &one, sizeof(one));
-	mnl_socket_setsockopt(link->socket, NETLINK_EXT_ACK, &one, sizeof(one));
-	buffer_force(mnl_socket_get_fd(link->socket), SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER);
-	link->seq = 1;
+	link_begin(link);
 	return 0;
 }
 

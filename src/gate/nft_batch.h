@@ -30,6 +30,8 @@ struct nft_link {
 };
 
 int nft_link_open(struct nft_link *link, struct error *error);
+/* The same with a socket that another process has opened and used; it is taken over, also on failure. */
+int nft_link_take_over(struct nft_link *link, int fd, struct error *error);
 void nft_link_close(struct nft_link *link);
 
 /* Starts a question in `buffer` (at least MNL_SOCKET_BUFFER_SIZE bytes): `type` NFT_MSG_GET…, `flags` NLM_F_DUMP, 0 …

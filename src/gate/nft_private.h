@@ -23,7 +23,10 @@ struct nft_watch; /* nft_watch.c */
 
 struct nft_gate {
 	struct nft_settings settings;
-	bool own; /* our tables are, or will be, owned */
+	bool own;		/* our tables are, or will be, owned */
+	const char *holder_dir; /* NULL: nobody owns them when we are dead */
+	bool no_holder;
+	bool held; /* a holder is there */
 	struct nft_link link;
 	struct nft_ruleset applied;    /* by our last transaction */
 	bool known;		       /* `applied` is what the kernel has */
@@ -59,6 +62,10 @@ struct nft_carry {
 int nft_counters_carry(struct nft_carry *carry);
 void nft_tallies_apply(struct nft_gate *nft, const struct nft_carry *carry);
 void nft_tallies_renew(struct nft_gate *nft, const struct gate_desired *desired);
+
+/* The socket that owns our tables already, if a daemon before had a holder in this directory (NULL: none); a new one
+ * otherwise. */
+int nft_link_get(struct nft_link *link, const char *holder_dir, struct error *error);
 
 /* States of all our tables; flags that they are made with. */
 int nft_table_states(struct nft_link *link, struct nft_table_state states[NFT_TABLE_COUNT], struct error *error);

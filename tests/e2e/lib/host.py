@@ -88,6 +88,7 @@ class Host:
         self.log_path = f"{self.directory}/daemon.log"
         self.daemon = None
         self.options = ()  # of every start of the daemon
+        self.holder = False  # it would outlive a test that is killed, and keep its namespace
         self.containers = {}
         self.bridges = {}
         run("ip", "link", "set", "lo", "up")
@@ -211,6 +212,7 @@ class Host:
                 "--docker-socket", f"{self.directory}/no-docker.sock",
                 "--docker-root", f"{self.directory}/no-docker",
                 "--podman-root", f"{self.directory}/no-podman",
+                *([] if self.holder else ["--no-holder"]),
                 *self.options,
                 *options,
             ],
@@ -305,6 +307,11 @@ class Host:
             raise RuntimeError(f"bulkhead {' '.join(arguments)}: {result.returncode}: {result.stderr}{result.stdout}")
         return result
 
+    def uninstall(self):
+        """`bulkhead uninstall`; returns what it says."""
+        return self.cli("uninstall", "--pins", f"{self.pins_mount}/bulkhead", "--state", f"{self.directory}/state",
+                        "--run", f"{self.directory}/run").stdout  # fmt: skip
+
     def kill(self, number=signal.SIGKILL):
         self.daemon.send_signal(number)
         code = self.daemon.wait(10)
@@ -326,6 +333,8 @@ class Host:
             except subprocess.TimeoutExpired:
                 self.daemon.kill()
                 self.daemon.wait()
+        if self.holder:
+            self.uninstall()
         for name in list(self.containers):
             run("ip", "netns", "del", name, check=False)
         run("umount", "-l", self.pins_mount, check=False)
