@@ -9,9 +9,11 @@
 #include "base/text.h"
 #include "watch.h"
 
-/* Every runtime, in the order in which they are asked: the first that knows the port has it. A namespace may have a
- * name for `ip netns` and be a container's all the same, so netns is the last. */
-const struct runtime *const runtimes[RUNTIME_COUNT] = {&runtime_docker, &runtime_podman, &runtime_netns};
+const struct runtime *const runtimes[RUNTIME_COUNT] = {
+	[RUNTIME_DOCKER] = &runtime_docker,
+	[RUNTIME_PODMAN] = &runtime_podman,
+	[RUNTIME_NETNS] = &runtime_netns,
+};
 
 static void missing(struct entry *entry, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -65,19 +67,56 @@ static void entry_renew(struct port_watch *watch, struct entry *entry)
 	entry->since = 0;
 }
 
-/* Once a scan: the folders may be large. */
-static int pins_get(struct port_watch *watch)
+static int processes_read(struct port_watch *watch, struct processes *processes)
 {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < RUNTIME_COUNT; i++) {
+		if (runtimes[i]->pins && watch->states[i])
+			r = runtimes[i]->pins(watch->states[i], processes);
+	}
+	return r;
+}
+
+/* Once a scan, and once more when what was known does not lead to a namespace: `anew` believes nothing. */
+static int pins_get(struct port_watch *watch, bool anew)
+{
+	struct processes processes = {0};
+	struct namespace_pins pins;
 	int r;
 
-	if (watch->has_pins)
+	if (watch->has_pins && (watch->pins_anew || !anew))
 		return 0;
-	r = namespace_pins_read(watch->dirs, watch->netlink_fd, &watch->pins);
+	r = processes_read(watch, &processes);
+	if (r == 0)
+		r = namespace_pins_read(watch->dirs, &processes, watch->netlink_fd, anew ? NULL : &watch->pins, &pins);
+	array_free(&processes);
 	if (r < 0)
 		return r;
+	namespace_pins_free(&watch->pins);
+	watch->pins = pins;
 	watch->has_pins = true;
+	watch->pins_anew = anew;
 	watch->pins_cut = watch->pins.cut;
 	return 0;
+}
+
+int watch_namespace(struct port_watch *watch, int32_t nsid, struct namespace *ret_namespace, int *ret_fd)
+{
+	int r = -ENOENT;
+
+	for (int anew = 0; anew < 2 && r == -ENOENT; anew++) {
+		r = pins_get(watch, anew);
+		if (r == 0)
+			r = namespace_find(watch->dirs, watch->netlink_fd, &watch->pins, nsid, ret_namespace, ret_fd);
+	}
+	return r;
+}
+
+/* A port that is known is asked for again when a runtime has news: perhaps another of its processes is in there. */
+static bool has_more_pins(struct port_watch *watch, const struct entry *entry)
+{
+	return pins_get(watch, false) == 0 && namespace_has_more(&entry->namespace, &watch->pins);
 }
 
 /* Finds the namespace behind the link and reads the other end in there. 0 or -errno with `missing`. */
@@ -87,11 +126,9 @@ static int entry_resolve(struct port_watch *watch, struct entry *entry)
 	struct peer peer = {0};
 	struct error error = {0};
 	AUTO_CLOSE int fd = -1;
-	int r = pins_get(watch);
+	int r = watch_namespace(watch, entry->link.nsid, &namespace, &fd);
 
 	entry->verified = false;
-	if (r == 0)
-		r = namespace_find(watch->dirs, watch->netlink_fd, &watch->pins, entry->link.nsid, &namespace, &fd);
 	if (r < 0) {
 		missing(entry, r == -ENOENT ? "no runtime that is known has its namespace" : "%s", strerror(-r));
 		if (entry->state == PORT_IDENTIFIED)
@@ -305,7 +342,8 @@ void entry_look(struct port_watch *watch, struct entry *entry)
 	if (entry->state == PORT_CONFLICT && entry->evidence.claim)
 		entry_forget(entry);
 	/* A port by claim is read again each time: it may have an address of another family by now. */
-	if ((!entry->verified || !entry->adopted || entry->evidence.claim) && entry_resolve(watch, entry) < 0)
+	if ((!entry->verified || !entry->adopted || entry->evidence.claim || has_more_pins(watch, entry)) &&
+	    entry_resolve(watch, entry) < 0)
 		return;
 	switch (runtimes_ask(watch, entry, &evidence, &runtime)) {
 	case RUNTIME_OWNS:

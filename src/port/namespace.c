@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/map.h"
 #include "namespace.h"
 #include "netlink.h"
 
@@ -94,54 +96,6 @@ void namespace_pins_free(struct namespace_pins *pins)
 	pins->cut = false;
 }
 
-static int pin_add(struct namespace_pins *pins, enum namespace_dir dir, const char *name, int32_t nsid)
-{
-	AUTO_FREE char *copy = strdup(name);
-	struct namespace_pin *pin = copy ? array_append(pins) : NULL;
-
-	if (!pin)
-		return -ENOMEM;
-	*pin = (struct namespace_pin){.nsid = nsid, .dir = dir, .name = TAKE(copy)};
-	return 0;
-}
-
-/* 0 also when there is no such namespace any more, or it has no number here. */
-static int pin_read(const char *folder, enum namespace_dir dir, const char *name, int netlink_fd,
-		    struct namespace_pins *pins)
-{
-	AUTO_CLOSE int fd = -1;
-	char path[PATH_MAX];
-	int32_t nsid;
-
-	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path) || namespace_open(path, &fd) < 0)
-		return 0;
-	int r = netlink_nsid(netlink_fd, fd, &nsid, NULL);
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : pin_add(pins, dir, name, nsid);
-}
-
-static int pins_read_dir(const char *folder, enum namespace_dir dir, int netlink_fd, struct namespace_pins *pins)
-{
-	DIR *listing = opendir(folder);
-	const struct dirent *item;
-	int r = 0;
-
-	if (!listing)
-		return 0;
-	for (size_t count = 0; r == 0 && (item = readdir(listing));) {
-		if (item->d_name[0] == '.')
-			continue;
-		if (++count > NAMESPACE_PINS_MAX) {
-			pins->cut = true;
-			break;
-		}
-		r = pin_read(folder, dir, item->d_name, netlink_fd, pins);
-	}
-	closedir(listing);
-	return r;
-}
-
 /* Docker's folder first; then by name, so that the order does not hang on the folder's. */
 static int pin_compare(const void *a, const void *b)
 {
@@ -154,17 +108,156 @@ static int pin_compare(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-int namespace_pins_read(const char *const dirs[NAMESPACE_DIR_MAX], int netlink_fd, struct namespace_pins *ret_pins)
+static int pin_path(const char *folder, enum namespace_dir dir, const char *name, char path[PATH_MAX])
+{
+	int length = snprintf(path, PATH_MAX, "%s/%s%s", folder, name, dir == NAMESPACE_DIR_PROC ? "/ns/net" : "");
+
+	return length < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* Opens what the pin leads to now. Of a process: it was the same one when it was opened, since it still is. */
+static int pin_open(const char *folder, const struct namespace_pin *pin, int netlink_fd, int32_t *ret_nsid, int *ret_fd)
+{
+	AUTO_CLOSE int fd = -1;
+	char path[PATH_MAX];
+	int r = pin_path(folder, pin->dir, pin->name, path);
+
+	if (r == 0)
+		r = namespace_open(path, &fd);
+	if (r == 0 && pin->dir == NAMESPACE_DIR_PROC && !process_is_still(folder, &pin->process))
+		r = -ESRCH;
+	if (r == 0)
+		r = netlink_nsid(netlink_fd, fd, ret_nsid, NULL);
+	if (r < 0)
+		return r;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int pin_keep(struct namespace_pins *pins, const struct namespace_pin *pin)
+{
+	AUTO_FREE char *name = strdup(pin->name);
+	struct namespace_pin *slot = name ? array_append(pins) : NULL;
+
+	if (!slot)
+		return -ENOMEM;
+	*slot = *pin;
+	slot->name = TAKE(name);
+	return 0;
+}
+
+struct pins_reader {
+	const char *const *dirs;
+	int netlink_fd;
+	struct map *known; /* "DIR NAME" → a namespace_pin; NULL: nothing */
+	struct namespace_pins *pins;
+};
+/* The number of the folder and a space stand before the name. */
+#define PIN_KEY_MAX (NAME_MAX + 16)
+
+static void pin_key(const struct namespace_pin *pin, char key[PIN_KEY_MAX])
+{
+	snprintf(key, PIN_KEY_MAX, "%d %s", pin->dir, pin->name);
+}
+
+static int known_map(const struct namespace_pins *known, struct map **ret_map)
+{
+	struct map *map = map_new();
+	char key[PIN_KEY_MAX];
+	int r = map ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < known->count; i++) {
+		pin_key(&known->items[i], key);
+		r = map_set_text(map, key, &known->items[i], NULL);
+	}
+	if (r < 0) {
+		map_free(map, NULL);
+		return r;
+	}
+	*ret_map = map;
+	return 0;
+}
+
+/* 0 also when there is no such namespace any more, or it has no number here. */
+static int pin_read(struct pins_reader *reader, struct namespace_pin *pin)
+{
+	const char *folder = reader->dirs[pin->dir];
+	AUTO_CLOSE int fd = -1;
+	char key[PIN_KEY_MAX];
+	const struct namespace_pin *known;
+	int r;
+
+	pin_key(pin, key);
+	known = reader->known ? map_get_text(reader->known, key) : NULL;
+	if (known && (pin->process.start == 0 || pin->process.start == known->process.start))
+		return pin_keep(reader->pins, known);
+	if (pin->dir == NAMESPACE_DIR_PROC && pin->process.start == 0 &&
+	    process_start(folder, pin->process.pid, &pin->process.start) < 0)
+		return 0;
+	r = pin_open(folder, pin, reader->netlink_fd, &pin->nsid, &fd);
+	if (r == 0)
+		return pin_keep(reader->pins, pin);
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
+}
+
+static int pins_read_dir(struct pins_reader *reader, enum namespace_dir dir)
+{
+	DIR *listing = opendir(reader->dirs[dir]);
+	const struct dirent *item;
+	int r = 0;
+
+	if (!listing)
+		return 0;
+	for (size_t count = 0; r == 0 && (item = readdir(listing));) {
+		struct namespace_pin pin = {.dir = dir, .name = (char *)item->d_name};
+
+		if (item->d_name[0] == '.')
+			continue;
+		if (++count > NAMESPACE_PINS_MAX) {
+			reader->pins->cut = true;
+			break;
+		}
+		r = pin_read(reader, &pin);
+	}
+	closedir(listing);
+	return r;
+}
+
+static int pins_read_processes(struct pins_reader *reader, const struct processes *processes)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < processes->count; i++) {
+		char name[16];
+		struct namespace_pin pin = {.dir = NAMESPACE_DIR_PROC, .name = name, .process = processes->items[i]};
+
+		if (i == NAMESPACE_PINS_MAX) {
+			reader->pins->cut = true;
+			break;
+		}
+		snprintf(name, sizeof(name), "%d", pin.process.pid);
+		r = pin_read(reader, &pin);
+	}
+	return r;
+}
+
+int namespace_pins_read(const char *const dirs[NAMESPACE_DIR_MAX], const struct processes *processes, int netlink_fd,
+			const struct namespace_pins *known, struct namespace_pins *ret_pins)
 {
 	struct namespace_pins pins = {0};
+	struct pins_reader reader = {.dirs = dirs, .netlink_fd = netlink_fd, .pins = &pins};
+	int r = known ? known_map(known, &reader.known) : 0;
 
-	for (int dir = 0; dir < NAMESPACE_DIR_MAX; dir++) {
-		int r = dirs[dir] ? pins_read_dir(dirs[dir], (enum namespace_dir)dir, netlink_fd, &pins) : 0;
-
-		if (r < 0) {
-			namespace_pins_free(&pins);
-			return r;
-		}
+	for (int dir = 0; r == 0 && dir < NAMESPACE_DIR_MAX; dir++) {
+		if (dirs[dir] && dir != NAMESPACE_DIR_PROC)
+			r = pins_read_dir(&reader, (enum namespace_dir)dir);
+	}
+	if (r == 0 && dirs[NAMESPACE_DIR_PROC])
+		r = pins_read_processes(&reader, processes);
+	map_free(reader.known, NULL);
+	if (r < 0) {
+		namespace_pins_free(&pins);
+		return r;
 	}
 	if (pins.count > 0)
 		qsort(pins.items, pins.count, sizeof(*pins.items), pin_compare);
@@ -174,9 +267,7 @@ int namespace_pins_read(const char *const dirs[NAMESPACE_DIR_MAX], int netlink_f
 
 void namespace_free(struct namespace *namespace)
 {
-	for (size_t i = 0; i < namespace->pins.count; i++)
-		free(namespace->pins.items[i].name);
-	array_free(&namespace->pins);
+	namespace_pins_free(&namespace->pins);
 	namespace->cookie = 0;
 	namespace->nsid = -1;
 }
@@ -190,40 +281,65 @@ const char *namespace_pin(const struct namespace *namespace, enum namespace_dir 
 	return NULL;
 }
 
+/* The first pin of the number: they are in the order of these. */
+static size_t pins_first(const struct namespace_pins *pins, int32_t nsid)
+{
+	size_t low = 0, high = pins->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (pins->items[middle].nsid < nsid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool namespace_has_pin(const struct namespace *namespace, const struct namespace_pin *pin)
+{
+	for (size_t i = 0; i < namespace->pins.count; i++) {
+		const struct namespace_pin *own = &namespace->pins.items[i];
+
+		if (own->dir == pin->dir && strcmp(own->name, pin->name) == 0 &&
+		    own->process.start == pin->process.start)
+			return true;
+	}
+	return false;
+}
+
+bool namespace_has_more(const struct namespace *namespace, const struct namespace_pins *pins)
+{
+	size_t first = pins_first(pins, namespace->nsid);
+
+	for (size_t i = first; i < pins->count && pins->items[i].nsid == namespace->nsid; i++) {
+		if (i - first < NAMESPACE_NAMES_MAX && !namespace_has_pin(namespace, &pins->items[i]))
+			return true;
+	}
+	return false;
+}
+
+/* While both are open, one inode number is one namespace. */
+static bool same_file(int a, int b)
+{
+	struct stat one, two;
+
+	return fstat(a, &one) == 0 && fstat(b, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
 /* The pin may have gone, or lead elsewhere by now: what counts is what is opened here. */
-static int pin_check(const char *folder, const struct namespace_pin *pin, int netlink_fd, uint64_t *ret_cookie,
-		     int *ret_fd)
+static int pin_check(const char *folder, const struct namespace_pin *pin, int netlink_fd, int *ret_fd)
 {
 	AUTO_CLOSE int fd = -1;
-	char path[PATH_MAX];
-	int32_t nsid;
-	int r;
+	int32_t nsid = -1;
+	int r = pin_open(folder, pin, netlink_fd, &nsid, &fd);
 
-	if (snprintf(path, sizeof(path), "%s/%s", folder, pin->name) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	r = namespace_open(path, &fd);
-	if (r < 0)
-		return r;
-	r = netlink_nsid(netlink_fd, fd, &nsid, NULL);
 	if (r < 0)
 		return r;
 	if (nsid != pin->nsid)
 		return -ENOENT;
-	r = namespace_cookie(fd, ret_cookie);
-	if (r < 0)
-		return r;
 	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-static int namespace_add_pin(struct namespace *namespace, const struct namespace_pin *pin)
-{
-	AUTO_FREE char *name = strdup(pin->name);
-	struct namespace_pin *slot = name ? array_append(&namespace->pins) : NULL;
-
-	if (!slot)
-		return -ENOMEM;
-	*slot = (struct namespace_pin){.nsid = pin->nsid, .dir = pin->dir, .name = TAKE(name)};
 	return 0;
 }
 
@@ -232,19 +348,21 @@ int namespace_find(const char *const dirs[NAMESPACE_DIR_MAX], int netlink_fd, co
 {
 	struct namespace found = {.nsid = nsid};
 	AUTO_CLOSE int found_fd = -1;
+	int r = 0;
 
-	for (size_t i = 0; i < pins->count && found.pins.count < NAMESPACE_NAMES_MAX; i++) {
+	for (size_t i = pins_first(pins, nsid); i < pins->count && pins->items[i].nsid == nsid; i++) {
 		const struct namespace_pin *pin = &pins->items[i];
 		AUTO_CLOSE int fd = -1;
-		uint64_t cookie;
 
-		if (pin->nsid != nsid || pin_check(dirs[pin->dir], pin, netlink_fd, &cookie, &fd) < 0)
+		if (found.pins.count == NAMESPACE_NAMES_MAX)
+			break;
+		if (pin_check(dirs[pin->dir], pin, netlink_fd, &fd) < 0)
 			continue;
-		if (found_fd < 0) {
-			found.cookie = cookie;
+		if (found_fd < 0 && namespace_cookie(fd, &found.cookie) == 0)
 			found_fd = TAKE_FD(fd);
-		}
-		int r = cookie == found.cookie ? namespace_add_pin(&found, pin) : 0;
+		else if (found_fd < 0 || !same_file(fd, found_fd))
+			continue;
+		r = pin_keep(&found.pins, pin);
 		if (r < 0) {
 			namespace_free(&found);
 			return r;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Network namespaces: which one it is (its cookie), where it is pinned, and sockets inside it.
  *
+ * A pin is what leads to a namespace: a file in a folder of the runtimes', or a process that a runtime calls the first
+ * of a running container. Pins only propose; what counts is the namespace that is opened by one.
+ *
  * nsids and inode numbers are given to others as soon as they are free; SO_NETNS_COOKIE never is. No namespace is kept
  * open between two looks: an open descriptor would keep it, and its veths, alive after its container has gone. */
 #ifndef BULKHEAD_PORT_NAMESPACE_H
@@ -12,18 +15,20 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "link.h"
+#include "process.h"
 
-/* Pins that are looked at; a folder with more is read no further, and status says so. */
+/* Pins that are looked at, of each folder; one with more is read no further, and status says so. */
 #define NAMESPACE_PINS_MAX 8192u
-/* Pins of one namespace that are kept. */
-#define NAMESPACE_NAMES_MAX 8u
+/* Pins of one namespace that are kept: a pod has a process for each of its containers. */
+#define NAMESPACE_NAMES_MAX 32u
 
-enum namespace_dir { NAMESPACE_DIR_DOCKER, NAMESPACE_DIR_NETNS, NAMESPACE_DIR_MAX };
+enum namespace_dir { NAMESPACE_DIR_DOCKER, NAMESPACE_DIR_NETNS, NAMESPACE_DIR_PROC, NAMESPACE_DIR_MAX };
 
 struct namespace_pin {
 	int32_t nsid;
 	enum namespace_dir dir;
-	char *name; /* of the file, without the folder */
+	char *name;		/* of the file, without the folder; the number of a process */
+	struct process process; /* of NAMESPACE_DIR_PROC; its start is always known */
 };
 struct namespace_pins {
 	ARRAY_OF(struct namespace_pin);
@@ -34,9 +39,7 @@ struct namespace
 {
 	uint64_t cookie;
 	int32_t nsid;
-	struct {
-		ARRAY_OF(struct namespace_pin);
-	} pins; /* at most NAMESPACE_NAMES_MAX */
+	struct namespace_pins pins; /* at most NAMESPACE_NAMES_MAX */
 };
 
 /* The container's end of a port's veth, as it is now. */
@@ -56,14 +59,19 @@ int namespace_cookie(int ns_fd, uint64_t *ret_cookie); /* of the one behind `ns_
 /* A netlink request socket inside. The calling thread stays where it is: another one enters. */
 int namespace_netlink(int ns_fd, int protocol, int *ret_fd);
 
-/* Every pin in the folders (NULL or missing: none) that has a number in the namespace of `netlink_fd`. */
-int namespace_pins_read(const char *const dirs[NAMESPACE_DIR_MAX], int netlink_fd, struct namespace_pins *ret_pins);
+/* Every pin in the folders (NULL or missing: none), and of the `processes` (the folder is where they are: /proc), that
+ * has a number in the namespace of `netlink_fd`. What `known` has (NULL: nothing) is believed and not opened again, so
+ * that it costs what is new: a name may have another namespace by now, which namespace_find() sees. */
+int namespace_pins_read(const char *const dirs[NAMESPACE_DIR_MAX], const struct processes *processes, int netlink_fd,
+			const struct namespace_pins *known, struct namespace_pins *ret_pins);
 void namespace_pins_free(struct namespace_pins *pins);
 
 /* The namespace that has the number `nsid` here, and a descriptor of it for use at once. -ENOENT: no pin leads to it.
  */
 int namespace_find(const char *const dirs[NAMESPACE_DIR_MAX], int netlink_fd, const struct namespace_pins *pins,
 		   int32_t nsid, struct namespace *ret_namespace, int *ret_fd);
+/* `pins` has one for the namespace that it was not found by. */
+bool namespace_has_more(const struct namespace *namespace, const struct namespace_pins *pins);
 void namespace_free(struct namespace *namespace);
 /* The name of the first pin in `dir`, or NULL. */
 const char *namespace_pin(const struct namespace *namespace, enum namespace_dir dir);

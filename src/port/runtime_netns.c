@@ -165,10 +165,14 @@ static enum runtime_answer netns_ask(void *state, const struct runtime_question 
 	if (namespace_pin(namespace, NAMESPACE_DIR_DOCKER))
 		return RUNTIME_NOT_MINE;
 	for (size_t i = 0; i < namespace->pins.count; i++) {
-		if (netns_name_is_an_engines(namespace->pins.items[i].name))
+		const struct namespace_pin *pin = &namespace->pins.items[i];
+
+		if (pin->dir != NAMESPACE_DIR_NETNS)
+			continue;
+		if (netns_name_is_an_engines(pin->name))
 			return RUNTIME_NOT_MINE;
 		if (!name)
-			name = namespace->pins.items[i].name;
+			name = pin->name;
 	}
 	if (!name)
 		return RUNTIME_NOT_MINE;

@@ -49,8 +49,7 @@ static int scan_read(struct port_watch *watch, struct error *error)
 	watch->addrs = addrs;
 	array_free(&watch->routes);
 	watch->has_routes = false;
-	namespace_pins_free(&watch->pins);
-	watch->has_pins = false;
+	watch->has_pins = watch->pins_anew = false;
 	return 0;
 }
 

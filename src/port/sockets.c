@@ -119,7 +119,6 @@ static int walk_protocol(struct socket_walk *walk, int fd, uint8_t protocol, str
 static int port_namespace(struct port_watch *watch, const struct port *port, int *ret_fd, struct error *error)
 {
 	struct namespace namespace = {0};
-	struct namespace_pins pins = {0};
 	AUTO_CLOSE int fd = -1;
 	int32_t nsid = -1;
 	int r;
@@ -130,10 +129,7 @@ static int port_namespace(struct port_watch *watch, const struct port *port, int
 	}
 	if (nsid < 0)
 		return error_set(error, -ENODEV, "port %u has gone", port->ifindex);
-	r = namespace_pins_read(watch->dirs, watch->netlink_fd, &pins);
-	if (r == 0)
-		r = namespace_find(watch->dirs, watch->netlink_fd, &pins, nsid, &namespace, &fd);
-	namespace_pins_free(&pins);
+	r = watch_namespace(watch, nsid, &namespace, &fd);
 	if (r == 0 && namespace.cookie != port->cookie)
 		r = -ESTALE;
 	namespace_free(&namespace);

@@ -115,6 +115,7 @@ int port_watch_new(struct loop *loop, const struct port_options *options, void (
 		.loop = loop, .options = *options, .on_change = on_change, .arg = arg, .netlink_fd = -1};
 	watch->dirs[NAMESPACE_DIR_DOCKER] = options->docker_netns_dir;
 	watch->dirs[NAMESPACE_DIR_NETNS] = options->netns_dir;
+	watch->dirs[NAMESPACE_DIR_PROC] = options->proc;
 	r = watch_open(watch, error);
 	if (r == 0)
 		r = scan_run(watch, &changed, error);

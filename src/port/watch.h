@@ -37,6 +37,12 @@ struct runtime {
 	int (*start)(struct port_watch *watch, void **ret_state);
 	void (*stop)(void *state); /* NULL is fine */
 	void (*refresh)(void *state);
+	/* Adds the first process of each container that runs, for namespaces that no folder pins: as many as there are
+	 * containers, found without a look at all processes. They are proposals: when ask() is given a namespace that
+	 * was found by one (NAMESPACE_DIR_PROC), the runtime's own record must lead to that process still, and
+	 * process_is_still() be true thereafter. Called when a port is not known: what has not changed should not be
+	 * read again. 0 or -ENOMEM. May be NULL. */
+	int (*pins)(void *state, struct processes *processes);
 	/* `evidence` is zeroed; what it holds after another answer than RUNTIME_OWNS is freed by the caller. */
 	enum runtime_answer (*ask)(void *state, const struct runtime_question *question, struct evidence *evidence,
 				   char reason[REASON_MAX]);
@@ -46,7 +52,14 @@ struct runtime {
 	json_t *(*status)(void *state); /* an object */
 };
 extern const struct runtime runtime_docker, runtime_podman, runtime_netns;
-#define RUNTIME_COUNT 3
+/* In the order in which they are asked: the first that knows the port has it. A namespace may have a name for `ip
+ * netns` and be a container's all the same, so netns is the last. */
+enum {
+	RUNTIME_DOCKER,
+	RUNTIME_PODMAN,
+	RUNTIME_NETNS,
+	RUNTIME_COUNT,
+};
 extern const struct runtime *const runtimes[RUNTIME_COUNT]; /* look.c */
 
 /* One veth. */
@@ -104,7 +117,8 @@ struct port_watch {
 	struct link_routes routes;
 	bool has_routes;
 	struct namespace_pins pins;
-	bool has_pins;
+	bool has_pins;	/* they are of this scan */
+	bool pins_anew; /* and none of them was believed for being known */
 	bool pins_cut, addresses_cut;
 	char scan_error[REASON_MAX];
 	uint64_t scans, scan_failures;
@@ -127,6 +141,8 @@ void entry_free(struct entry *entry);
 /* look.c: who is behind the port? Leaves `missing` when it is not known. */
 void entry_look(struct port_watch *watch, struct entry *entry);
 void entry_forget(struct entry *entry); /* its adoption */
+/* The namespace with this number. -ENOENT: nothing that is known leads to it. */
+int watch_namespace(struct port_watch *watch, int32_t nsid, struct namespace *ret_namespace, int *ret_fd);
 
 /* claim.c: which addresses are a port's own? */
 struct claim {

@@ -13,17 +13,22 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "port/namespace.h"
+#include "port/netlink.h"
 #include "port/port.h"
 
 #define WAIT_MS 5000
@@ -370,6 +375,77 @@ static void test_patch(void **state)
 	run("ip -n a1 addr add 10.9.0.11/24 dev p1 && ip -n a1 link set p1 up");
 	wait_state("p0", PORT_IDENTIFIED);
 	assert_string_equal(port_named("p0")->owner.name, "a1");
+}
+
+/* A process in a network namespace of its own; it dies with us. */
+static pid_t process_elsewhere(void)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(CLONE_NEWNET) == 0 && write(ready[1], "r", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+/* A namespace that no folder pins is found by a process, as long as it is that process. */
+static void test_process_pins(void **state)
+{
+	const char *const dirs[NAMESPACE_DIR_MAX] = {NULL, "/run/netns", "/proc"};
+	pid_t pid = process_elsewhere(), twin = fork();
+	struct processes processes = {0};
+	struct namespace_pins pins, none;
+	struct namespace namespace;
+	struct links links = {0};
+	int fd, found;
+
+	(void)state;
+	if (twin == 0) {
+		pause();
+		_exit(0);
+	}
+	run("ip link add v-p type veth peer name eth0 netns %d", pid);
+	assert_int_equal(netlink_open(NETLINK_ROUTE, &fd), 0);
+	assert_int_equal(link_dump(fd, 0, &links, NULL), 0);
+	int32_t nsid = links.items[links.count - 1].nsid;
+	assert_int_equal(processes_add(&processes, pid, 0), 0);
+	assert_int_equal(processes_add(&processes, twin, 0), 0); /* in our own namespace: it has no number here */
+	assert_int_equal(namespace_pins_read(dirs, &processes, fd, NULL, &pins), 0);
+	assert_int_equal(pins.count, 1);
+	assert_int_equal(pins.items[0].nsid, nsid);
+	assert_int_equal(pins.items[0].process.pid, pid);
+	assert_true(pins.items[0].process.start > 0);
+	assert_int_equal(namespace_find(dirs, fd, &pins, nsid, &namespace, &found), 0);
+	assert_int_equal(namespace.pins.count, 1);
+	assert_int_equal(namespace.pins.items[0].dir, NAMESPACE_DIR_PROC);
+	assert_true(namespace.cookie != 0);
+	namespace_free(&namespace);
+	close(found);
+	/* A record of another process that had the number is none of this one. */
+	processes.items[0].start = pins.items[0].process.start + 1;
+	assert_int_equal(namespace_pins_read(dirs, &processes, fd, NULL, &none), 0);
+	assert_int_equal(none.count, 0);
+	namespace_pins_free(&none);
+	/* It ends, and its number is another's: what was known of it leads nowhere. */
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(namespace_find(dirs, fd, &pins, nsid, &namespace, &found), -ENOENT);
+	kill(twin, SIGKILL);
+	assert_int_equal(waitpid(twin, NULL, 0), twin);
+	namespace_pins_free(&pins);
+	array_free(&processes);
+	array_free(&links);
+	close(fd);
 }
 
 static void test_settings_leave_out(void **state)
@@ -771,6 +847,7 @@ int main(void)
 		TEST(late_claim_of_anothers),
 		TEST(same_mac),
 		TEST(patch),
+		TEST(process_pins),
 		TEST(settings_leave_out),
 		TEST(numbers_are_reused),
 		TEST(other_end_moves),

@@ -46,16 +46,51 @@ static void test_cookie(void **state)
 
 static void test_no_folders(void **state)
 {
-	const char *const dirs[NAMESPACE_DIR_MAX] = {NULL, "/nonexistent"};
+	const char *const dirs[NAMESPACE_DIR_MAX] = {NULL, "/nonexistent", "/nonexistent"};
+	struct process process = {.pid = 1, .start = 1};
+	const struct processes processes = {.items = &process, .count = 1};
 	struct namespace_pins pins = {0};
 	struct namespace namespace;
 	int fd, found;
 
 	(void)state;
 	assert_int_equal(netlink_open(NETLINK_ROUTE, &fd), 0);
-	assert_int_equal(namespace_pins_read(dirs, fd, &pins), 0);
+	assert_int_equal(namespace_pins_read(dirs, &processes, fd, NULL, &pins), 0);
 	assert_int_equal(pins.count, 0);
 	assert_int_equal(namespace_find(dirs, fd, &pins, 0, &namespace, &found), -ENOENT);
+	namespace_pins_free(&pins);
+	close(fd);
+}
+
+/* What is known is not opened again, as long as it is named; a process counts by its start. */
+static void test_known_pins(void **state)
+{
+	const char *const dirs[NAMESPACE_DIR_MAX] = {NULL, NULL, "/nonexistent"};
+	struct process named[] = {{7, 0}, {8, 4711}, {9, 4711}};
+	const struct processes processes = {.items = named, .count = 3};
+	struct namespace_pin items[] = {
+		{.nsid = 3, .dir = NAMESPACE_DIR_PROC, .name = "7", .process = {7, 5}},
+		{.nsid = 3, .dir = NAMESPACE_DIR_PROC, .name = "8", .process = {8, 4711}},
+		{.nsid = 3, .dir = NAMESPACE_DIR_PROC, .name = "9", .process = {9, 4710}},
+		{.nsid = 4, .dir = NAMESPACE_DIR_PROC, .name = "10", .process = {10, 5}},
+	};
+	const struct namespace_pins known = {.items = items, .count = 4};
+	struct namespace namespace = {.nsid = 3, .pins = {.items = items, .count = 1}};
+	struct namespace_pins pins = {0};
+	int fd;
+
+	(void)state;
+	assert_int_equal(netlink_open(NETLINK_ROUTE, &fd), 0);
+	assert_int_equal(namespace_pins_read(dirs, &processes, fd, &known, &pins), 0);
+	assert_int_equal(pins.count, 2);
+	assert_string_equal(pins.items[0].name, "7");
+	assert_int_equal(pins.items[0].process.start, 5);
+	assert_string_equal(pins.items[1].name, "8");
+	assert_true(namespace_has_more(&namespace, &pins));
+	namespace.pins.count = 2;
+	assert_false(namespace_has_more(&namespace, &pins));
+	namespace.nsid = 4;
+	assert_false(namespace_has_more(&namespace, &pins));
 	namespace_pins_free(&pins);
 	close(fd);
 }
@@ -89,10 +124,8 @@ static void test_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open),
-		cmocka_unit_test(test_cookie),
-		cmocka_unit_test(test_no_folders),
-		cmocka_unit_test(test_links),
+		cmocka_unit_test(test_open),	   cmocka_unit_test(test_cookie), cmocka_unit_test(test_no_folders),
+		cmocka_unit_test(test_known_pins), cmocka_unit_test(test_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
