@@ -326,17 +326,25 @@ class Host:
             if container.agent:
                 container.agent.stop()
         self.agent.stop()
-        if self.daemon and self.daemon.poll() is None:
-            self.daemon.terminate()
-            try:
-                self.daemon.wait(10)
-            except subprocess.TimeoutExpired:
-                self.daemon.kill()
-                self.daemon.wait()
+        ended = self._end_daemon()
         if self.holder:
             self.uninstall()
         for name in list(self.containers):
             run("ip", "netns", "del", name, check=False)
         run("umount", "-l", self.pins_mount, check=False)
+        log = self.log()
         run("umount", "-l", self.directory, check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
+        if ended != 0:  # a sanitizer's word on what it did, or forgot to free, is in the log
+            raise RuntimeError(f"the daemon ended with {ended}:\n{log[-8000:]}")
+
+    def _end_daemon(self):
+        """Its exit code; 0 when there is none."""
+        if not self.daemon or self.daemon.poll() is not None:
+            return 0
+        self.daemon.terminate()
+        try:
+            return self.daemon.wait(30)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            return self.daemon.wait()
