@@ -16,6 +16,9 @@ sbindir ?= $(prefix)/sbin
 mandir  ?= $(prefix)/share/man
 docdir  ?= $(prefix)/share/doc/bulkhead
 unitdir ?= $(prefix)/lib/systemd/system
+hookdir ?= $(prefix)/libexec/bulkhead
+# Where container runtimes look for CNI plugins, if it is to be there: /opt/cni/bin, /usr/lib/cni, /usr/libexec/cni.
+cnidir  ?= $(hookdir)
 
 # `make CC=clang` works too; make's own default (cc) is not what this is tested with.
 ifeq ($(origin CC),default)
@@ -105,11 +108,12 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-para
 
 # ---- sources --------------------------------------------------------------------------------------------------------
 
-MODULES   := base policy table port gate flow daemon cli
-MAINS     := $(wildcard src/daemon/main.c src/cli/main.c)
+MODULES   := base policy table port gate flow daemon cli hook
+MAINS     := $(wildcard src/daemon/main.c src/cli/main.c src/hook/*_main.c)
 SOURCES   := $(filter-out $(MAINS),$(sort $(foreach module,$(MODULES),$(wildcard src/$(module)/*.c))))
 PROGRAMS  := $(if $(filter src/daemon/main.c,$(MAINS)),$(BUILD)/bulkheadd) \
 	     $(if $(filter src/cli/main.c,$(MAINS)),$(BUILD)/bulkhead)
+HOOKS     := $(BUILD)/bulkhead-cni $(BUILD)/bulkhead-oci-hook $(BUILD)/bulkhead-lxc-hook
 LIBRARY   := $(BUILD)/libbulkhead.a
 
 BPF       := $(wildcard tc-bpf/*.bpf.c tests/bpf/*.bpf.c)
@@ -139,7 +143,7 @@ FORMATTED    := $(sort $(wildcard src/*/*.[ch] tc-bpf/*.[ch] tests/*/*.[ch]))
 .PHONY: all build-tests build-fuzz test test-unit test-bpf test-golden test-scenarios test-e2e test-fuzz check format \
 	format-check tidy install uninstall clean distclean help
 
-all: $(LIBRARY) $(PROGRAMS) ## the daemon and the command
+all: $(LIBRARY) $(PROGRAMS) $(HOOKS) ## the daemon, the command and the hooks
 build-tests: $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) all ## the tests' programs
 build-fuzz: $(FUZZERS) ## the fuzzers (clang)
 
@@ -153,6 +157,14 @@ $(BUILD)/bulkhead: $(BUILD)/obj/cli/main.o $(LIBRARY)
 $(BUILD)/bulkheadd $(BUILD)/bulkhead:
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# They are started with every container: no library that they don't use.
+$(BUILD)/bulkhead-cni: $(BUILD)/obj/hook/cni_main.o $(LIBRARY)
+$(BUILD)/bulkhead-oci-hook: $(BUILD)/obj/hook/oci_main.o $(LIBRARY)
+$(BUILD)/bulkhead-lxc-hook: $(BUILD)/obj/hook/lxc_main.o $(LIBRARY)
+$(HOOKS):
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(LDLIBS)
 
 define compile
 	$(call say,CC,$@)
@@ -254,14 +266,20 @@ $(patsubst %.c,$(BUILD)/tidy/%.ok,$(wildcard src/gate/*.c) $(TEST_SOURCES)): | $
 
 # ---- installation ---------------------------------------------------------------------------------------------------
 
-MANUALS  := $(wildcard man/*.1 man/*.5 man/*.8)
-EXAMPLES := $(shell find policies -type f 2>/dev/null)
-UNITFILE := $(wildcard systemd/bulkheadd.service)
+MANUALS   := $(wildcard man/*.1 man/*.5 man/*.8)
+EXAMPLES  := $(shell find policies -type f 2>/dev/null)
+UNITFILE  := $(wildcard systemd/bulkheadd.service)
+HOOKSFILE := hooks/bulkhead-oci-hook.json
 
 install: all ## to $(DESTDIR)$(prefix)
 	$(Q)$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(docdir)
 	$(Q)$(if $(filter %/bulkheadd,$(PROGRAMS)),$(INSTALL) -m 755 $(BUILD)/bulkheadd $(DESTDIR)$(sbindir)/)
 	$(Q)$(if $(filter %/bulkhead,$(PROGRAMS)),$(INSTALL) -m 755 $(BUILD)/bulkhead $(DESTDIR)$(bindir)/)
+	$(Q)$(INSTALL) -d $(DESTDIR)$(hookdir) $(DESTDIR)$(cnidir) $(DESTDIR)$(docdir)
+	$(Q)$(INSTALL) -m 755 $(BUILD)/bulkhead-oci-hook $(BUILD)/bulkhead-lxc-hook $(DESTDIR)$(hookdir)/
+	$(Q)$(INSTALL) -m 755 $(BUILD)/bulkhead-cni $(DESTDIR)$(cnidir)/
+	$(Q)sed 's|/usr/local/libexec/bulkhead|$(hookdir)|g' $(HOOKSFILE) >$(DESTDIR)$(docdir)/bulkhead-oci-hook.json
+	$(Q)chmod 644 $(DESTDIR)$(docdir)/bulkhead-oci-hook.json
 	$(Q)$(foreach page,$(MANUALS),$(INSTALL) -D -m 644 $(page) \
 		$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) &&) :
 	$(Q)$(foreach file,$(EXAMPLES),$(INSTALL) -D -m 644 $(file) $(DESTDIR)$(docdir)/$(file) &&) :
@@ -269,6 +287,7 @@ install: all ## to $(DESTDIR)$(prefix)
 		>$(DESTDIR)$(unitdir)/bulkheadd.service && chmod 644 $(DESTDIR)$(unitdir)/bulkheadd.service)
 uninstall: ## remove what install has put there
 	$(Q)rm -f $(DESTDIR)$(sbindir)/bulkheadd $(DESTDIR)$(bindir)/bulkhead $(DESTDIR)$(unitdir)/bulkheadd.service \
+		$(DESTDIR)$(hookdir)/bulkhead-oci-hook $(DESTDIR)$(hookdir)/bulkhead-lxc-hook $(DESTDIR)$(cnidir)/bulkhead-cni \
 		$(foreach page,$(MANUALS),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	$(Q)rm -rf $(DESTDIR)$(docdir)
 

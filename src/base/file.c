@@ -53,26 +53,48 @@ static int file_read_fd(int fd, size_t max_size, size_t guess, char **ret_data, 
 	return 0;
 }
 
+static int file_read_regular(int fd, const struct stat *status, const char *path, size_t max_size, char **ret_data,
+			     size_t *ret_size, struct error *error)
+{
+	char escaped[256];
+	int r;
+
+	if (status->st_size > 0 && (uintmax_t)status->st_size > max_size)
+		r = -EFBIG;
+	else
+		r = file_read_fd(fd, max_size, (size_t)status->st_size, ret_data, ret_size);
+	if (r == -EFBIG)
+		return error_set(error, r, "cannot read '%s': it is larger than %zu bytes",
+				 text_escape(escaped, sizeof(escaped), path), max_size);
+	return r < 0 ? file_error(error, r, "read", path) : 0;
+}
+
 int file_read_at(int dir_fd, const char *path, size_t max_size, char **ret_data, size_t *ret_size, struct error *error)
 {
 	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat status;
 	char escaped[256];
-	int r;
 
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return file_error(error, -errno, "read", path);
 	if (!S_ISREG(status.st_mode))
 		return error_set(error, -EINVAL, "cannot read '%s': not a regular file",
 				 text_escape(escaped, sizeof(escaped), path));
-	if (status.st_size > 0 && (uintmax_t)status.st_size > max_size)
-		r = -EFBIG;
-	else
-		r = file_read_fd(fd, max_size, (size_t)status.st_size, ret_data, ret_size);
-	if (r == -EFBIG)
-		return error_set(error, r, "cannot read '%s': it is larger than %zu bytes",
-				 text_escape(escaped, sizeof(escaped), path), max_size);
-	return r < 0 ? file_error(error, r, "read", path) : 0;
+	return file_read_regular(fd, &status, path, max_size, ret_data, ret_size, error);
+}
+
+int file_read_trusted(const char *path, size_t max_size, char **ret_data, size_t *ret_size, struct error *error)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+	char escaped[256];
+
+	if ((fd < 0 && errno != ELOOP) || (fd >= 0 && fstat(fd, &status) < 0))
+		return file_error(error, -errno, "read", path);
+	if (fd < 0 || !S_ISREG(status.st_mode) || status.st_uid != 0 || status.st_mode & (S_IWGRP | S_IWOTH))
+		return error_set(error, -EPERM, "'%s' is not a regular file that only root can write",
+				 text_escape(escaped, sizeof(escaped), path));
+	return file_read_regular(fd, &status, path, max_size, ret_data, ret_size, error);
 }
 
 int file_read(const char *path, size_t max_size, char **ret_data, size_t *ret_size, struct error *error)

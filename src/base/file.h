@@ -14,6 +14,9 @@
  * regular file (a FIFO never blocks: opened O_NONBLOCK). The caller frees *ret_data. */
 int file_read(const char *path, size_t max_size, char **ret_data, size_t *ret_size, struct error *error);
 int file_read_at(int dir_fd, const char *path, size_t max_size, char **ret_data, size_t *ret_size, struct error *error);
+/* The same of a file that only root can write: -EPERM when another can, or owns it, or it is no regular file, or a
+ * symbolic link. What is judged is what is read. */
+int file_read_trusted(const char *path, size_t max_size, char **ret_data, size_t *ret_size, struct error *error);
 /* Writes to a temporary name beside `path`, fsyncs, renames. Mode 0600. Old content unchanged on failure. */
 int file_write(const char *path, const void *data, size_t size, struct error *error);
 int file_make_directories(const char *path, unsigned int mode, struct error *error); /* like mkdir -p */

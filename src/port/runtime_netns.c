@@ -60,30 +60,6 @@ bool netns_name_is_an_engines(const char *name)
 	return rest && strlen(rest) == 36 && strspn(rest, "0123456789abcdefABCDEF-") == 36;
 }
 
-/* Opened once and judged by what was opened. 0: there is none, or it is read; -EPERM with a reason: not trustworthy. */
-static int meta_open(const char *path, int *ret_fd, char reason[REASON_MAX])
-{
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat status;
-
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0 || fstat(fd, &status) < 0) {
-		snprintf(reason, REASON_MAX, "its file of labels can't be read: %s", strerror(errno));
-		return -EPERM;
-	}
-	if (!S_ISREG(status.st_mode) || status.st_uid != 0 || status.st_mode & (S_IWGRP | S_IWOTH)) {
-		snprintf(reason, REASON_MAX, "its file of labels is not a regular file that only root can write");
-		return -EPERM;
-	}
-	if (status.st_size > (off_t)META_SIZE_MAX) {
-		snprintf(reason, REASON_MAX, "its file of labels is larger than %u bytes", META_SIZE_MAX);
-		return -EPERM;
-	}
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
 static int meta_text(const json_t *meta, const char *key, char **to, char reason[REASON_MAX])
 {
 	const json_t *value = json_object_get(meta, key);
@@ -120,24 +96,23 @@ int netns_meta_parse(const char *data, size_t size, struct owner *owner, char re
 static int meta_read(const struct netns *netns, const char *name, struct owner *owner, char reason[REASON_MAX])
 {
 	const char *folder = netns->watch->options.netns_meta_dir;
-	AUTO_CLOSE int fd = -1;
-	AUTO_FREE char *data = malloc(META_SIZE_MAX + 1);
+	AUTO_FREE char *data = NULL;
 	char path[PATH_MAX];
-	size_t size = 0;
-	ssize_t n;
+	size_t size;
+	int r;
 
 	if (!folder || snprintf(path, sizeof(path), "%s/%s.json", folder, name) >= (int)sizeof(path))
 		return 0;
-	int r = data ? meta_open(path, &fd, reason) : -ENOMEM;
-	if (r < 0 || fd < 0)
-		return r;
-	while ((n = read(fd, data + size, META_SIZE_MAX + 1 - size)) > 0)
-		size += (size_t)n;
-	if (n < 0 || size > META_SIZE_MAX) {
-		snprintf(reason, REASON_MAX, "its file of labels can't be read");
-		return -EIO;
-	}
-	return netns_meta_parse(data, size, owner, reason);
+	r = file_read_trusted(path, META_SIZE_MAX, &data, &size, NULL);
+	if (r == -ENOENT)
+		return 0;
+	if (r == -EPERM)
+		snprintf(reason, REASON_MAX, "its file of labels is not a regular file that only root can write");
+	else if (r == -EFBIG)
+		snprintf(reason, REASON_MAX, "its file of labels is larger than %u bytes", META_SIZE_MAX);
+	else if (r < 0)
+		snprintf(reason, REASON_MAX, "its file of labels can't be read: %s", strerror(-r));
+	return r < 0 ? r : netns_meta_parse(data, size, owner, reason);
 }
 
 static int netns_owner(struct netns *netns, const char *name, struct owner *owner, char reason[REASON_MAX])

@@ -209,6 +209,35 @@ static void test_taking_moves_ownership(void **state)
 	assert_int_equal(fd, -1);
 }
 
+/* What somebody else could have written is not read, whatever it is. */
+static void test_only_what_root_alone_can_write_is_trusted(void **state)
+{
+	char *data = NULL;
+	size_t size = 0;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(file_read_trusted("a", 16, &data, &size, NULL), -ENOENT);
+	assert_int_equal(file_write("a", "text", 4, NULL), 0);
+	assert_int_equal(file_read_trusted("a", 3, &data, &size, NULL), -EFBIG);
+	assert_int_equal(file_read_trusted("a", 4, &data, &size, NULL), 0);
+	assert_string_equal(data, "text");
+	free(data);
+	assert_int_equal(symlink("a", "b"), 0);
+	assert_int_equal(file_read_trusted("b", 16, &data, &size, NULL), -EPERM);
+	assert_int_equal(mkfifo("c", 0600), 0);
+	assert_int_equal(file_read_trusted("c", 16, &data, &size, NULL), -EPERM);
+	assert_int_equal(file_read_trusted(".", 16, &data, &size, NULL), -EPERM);
+	assert_int_equal(chmod("a", 0620), 0);
+	assert_int_equal(file_read_trusted("a", 16, &data, &size, NULL), -EPERM);
+	assert_int_equal(chmod("a", 0602), 0);
+	assert_int_equal(file_read_trusted("a", 16, &data, &size, NULL), -EPERM);
+	assert_int_equal(chmod("a", 0600), 0);
+	assert_int_equal(chown("a", 65534, 0), 0);
+	assert_int_equal(file_read_trusted("a", 16, &data, &size, NULL), -EPERM);
+}
+
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, enter_directory, leave_directory)
 
 int main(void)
@@ -223,6 +252,7 @@ int main(void)
 		IN_DIRECTORY(test_a_symbolic_link_is_replaced_not_followed),
 		IN_DIRECTORY(test_directories_are_made_with_their_parents),
 		IN_DIRECTORY(test_taking_moves_ownership),
+		IN_DIRECTORY(test_only_what_root_alone_can_write_is_trusted),
 	};
 
 	return cmocka_run_group_tests_name("file", tests, NULL, NULL);
