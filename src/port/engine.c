@@ -92,6 +92,24 @@ static int record_text(struct engine_record *record, const char *text, size_t ma
 	return refuse(record, "%s", reason);
 }
 
+/* Podman's: [{"Addr": "10.88.1.2", "PrefixLength": 16}] */
+static int more_addresses_parse(struct engine_endpoint *endpoint, const json_t *json)
+{
+	static const char *const keys[] = {"SecondaryIPAddresses", "SecondaryIPv6Addresses"};
+	const json_t *item;
+	size_t i;
+	int r = 0;
+
+	for (int family = 0; family < 2; family++) {
+		json_array_foreach(json_object_get(json, keys[family]), i, item)
+		{
+			if (r == 0)
+				r = engine_add_addr(&endpoint->addresses, port_json_text(item, "Addr"));
+		}
+	}
+	return r;
+}
+
 static int endpoint_parse(struct engine_record *record, const char *name, const json_t *json)
 {
 	static const char *const address_keys[] = {"IPAddress", "GlobalIPv6Address"};
@@ -107,16 +125,16 @@ static int endpoint_parse(struct engine_record *record, const char *name, const 
 	if (mac[0] && mac_parse(mac, &endpoint->mac) < 0)
 		return refuse(record, "its MAC address is none");
 	endpoint->has_mac = mac[0] != '\0';
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; r == 0 && i < 2; i++) {
 		r = engine_add_addr(&endpoint->addresses, port_json_text(json, address_keys[i]));
 		if (r == 0)
 			r = engine_add_addr(&endpoint->gateways, port_json_text(json, gateway_keys[i]));
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0)
-			return refuse(record, "its address or gateway is none that a container can have");
 	}
-	return 0;
+	if (r == 0)
+		r = more_addresses_parse(endpoint, json);
+	if (r < 0 && r != -ENOMEM)
+		return refuse(record, "its address or gateway is none that a container can have");
+	return r;
 }
 
 static int endpoints_parse(struct engine_record *record, const json_t *networks)

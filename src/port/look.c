@@ -161,6 +161,8 @@ static enum runtime_answer runtimes_ask(struct port_watch *watch, struct entry *
 		.namespace = &entry->namespace,
 		.peer = &entry->peer,
 		.host_addrs = &watch->addrs,
+		.adopted = entry->adopted,
+		.since_ms = entry->first_ms,
 	};
 
 	for (size_t i = 0; i < RUNTIME_COUNT; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Podman, run by root: see podman.h. */
+/* Podman, as root runs it: see podman.h. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,26 +13,6 @@
 #include "podman.h"
 #include "runtime_netns.h"
 
-#define PODMAN_DEFAULT_ROOT "/var/lib/containers/storage"
-/* While Podman answers with nothing of use, it is not started more often than this. */
-#define PODMAN_REST_MS 200
-
-struct podman {
-	struct port_watch *watch;
-	struct map *containers; /* id → podman_container */
-	int inotify_fd;
-	struct loop_source *files, *retry;
-	bool follows; /* the folder exists, and is watched */
-	struct child *child;
-	int64_t inspected_ms;
-	bool here; /* there is a list of containers */
-	bool left_out;
-	char why[REASON_MAX];
-	struct map *drivers; /* network → its driver, as text */
-};
-
-static void inspect_start(struct podman *podman);
-
 static void podman_update(struct podman *podman)
 {
 	bool changed = false;
@@ -41,33 +21,41 @@ static void podman_update(struct podman *podman)
 	podman->here = r != -ENOENT;
 	if (r < 0 && r != -ENOENT)
 		snprintf(podman->why, sizeof(podman->why), "the list of containers can't be read: %s", strerror(-r));
-	inspect_start(podman);
+	podman_learn(podman);
 	if (changed)
 		port_watch_dirty(podman->watch);
 }
 
-static void follow_files(struct podman *podman)
+/* -1: not there (yet). */
+static int follow_folder(const struct podman *podman, const char *name, uint32_t events)
 {
 	char path[PATH_MAX];
 	const char *root = podman->watch->options.podman_root;
 
-	if (podman->follows || podman->inotify_fd < 0 || !root ||
-	    snprintf(path, sizeof(path), "%s/overlay-containers", root) >= (int)sizeof(path))
-		return;
-	podman->follows = inotify_add_watch(podman->inotify_fd, path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR) >= 0;
+	if (podman->inotify_fd < 0 || !root || snprintf(path, sizeof(path), "%s/%s", root, name) >= (int)sizeof(path))
+		return -1;
+	return inotify_add_watch(podman->inotify_fd, path, events | IN_ONLYDIR);
 }
 
-/* The folder has lock files too, which every command opens. */
-static bool is_the_list(const struct inotify_event *event)
+static void follow_files(struct podman *podman)
 {
-	return event->mask & IN_Q_OVERFLOW || (event->len > 0 && strcmp(event->name, "containers.json") == 0);
+	if (podman->list_watch < 0)
+		podman->list_watch = follow_folder(podman, "overlay-containers", IN_CLOSE_WRITE | IN_MOVED_TO);
+	if (podman->database_watch < 0)
+		podman->database_watch = follow_folder(podman, PODMAN_LIBPOD, IN_CLOSE_WRITE);
+}
+
+/* The folders have lock files too, which every command opens. */
+static bool is_file(const struct inotify_event *event, const char *name)
+{
+	return event->len > 0 && strcmp(event->name, name) == 0;
 }
 
 static void files_changed(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
 {
 	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	struct podman *podman = arg;
-	bool changed = false;
+	bool list = false, database = false;
 	ssize_t n;
 
 	(void)loop;
@@ -77,116 +65,19 @@ static void files_changed(struct loop *loop, int fd, uint32_t epoll_events, void
 
 		for (const char *at = events; at < events + n; at += sizeof(*event) + event->len) {
 			event = (const struct inotify_event *)at;
-			changed |= is_the_list(event);
-			if (event->mask & IN_IGNORED)
-				podman->follows = false; /* the folder has gone; the next look begins anew */
+			list |= event->mask & IN_Q_OVERFLOW || is_file(event, "containers.json");
+			database |= event->mask & IN_Q_OVERFLOW || is_file(event, PODMAN_BOLT);
+			/* The folder has gone; the next look begins anew. */
+			if (event->mask & IN_IGNORED && event->wd == podman->list_watch)
+				podman->list_watch = -1;
+			if (event->mask & IN_IGNORED && event->wd == podman->database_watch)
+				podman->database_watch = -1;
 		}
 	}
-	if (changed)
+	if (list)
 		podman_update(podman);
-}
-
-/* True when it is news. */
-static bool heard_one(struct podman *podman, const json_t *json)
-{
-	struct podman_container *container;
-	struct engine_record record;
-	AUTO_FREE char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
-
-	if (!text || engine_record_parse(json, "podman", &record) < 0) {
-		snprintf(podman->why, sizeof(podman->why), "what Podman says of a container can't be used");
-		return false;
-	}
-	record.hash = engine_hash(text, strlen(text));
-	container = map_get_text(podman->containers, record.owner.id);
-	if (container && !container->record)
-		container->record = calloc(1, sizeof(*container->record));
-	if (!container || !container->record || container->record->hash == record.hash) {
-		engine_record_free(&record);
-		return false;
-	}
-	record.owner.cgroup = engine_cgroup(podman->watch->options.proc, record.pid, record.owner.id);
-	engine_record_free(container->record);
-	*container->record = record;
-	return true;
-}
-
-static void inspected(void *arg, int status, const char *output, size_t size)
-{
-	struct podman *podman = arg;
-	json_t *list = status >= 0 ? port_json_parse(output, size) : NULL;
-	const json_t *item;
-	bool news = false;
-	void *value;
-	size_t i;
-
-	podman->child = NULL;
-	podman->why[0] = '\0';
-	/* With one of many gone it fails, and prints the others all the same. */
-	if (json_is_array(list)) {
-		json_array_foreach(list, i, item) news |= heard_one(podman, item);
-	} else {
-		snprintf(podman->why, sizeof(podman->why), "`podman container inspect` failed: %s",
-			 status < 0 ? strerror(-status) : "no list of containers");
-	}
-	json_decref(list);
-	for (size_t at = 0; map_next(podman->containers, &at, NULL, NULL, &value);)
-		((struct podman_container *)value)->asked = false;
-	inspect_start(podman);
-	/* Only for news: who still waits looks again by itself, ever less often. */
-	if (news)
-		port_watch_dirty(podman->watch);
-}
-
-static void inspect_retry(struct loop *loop, void *arg)
-{
-	(void)loop;
-	inspect_start(arg);
-}
-
-/* Everything that is wanted, as far as it goes into one call. */
-static void inspect_start(struct podman *podman)
-{
-	const char *root = podman->watch->options.podman_root;
-	const char *argv[PODMAN_INSPECT_BATCH + 6] = {"podman"};
-	size_t count = 1, first;
-	int64_t now_ms = monotonic_ms();
-	void *value;
-
-	if (podman->child || !root)
-		return;
-	/* Its storage may be elsewhere by its own settings; a name that we were given goes before. */
-	if (strcmp(root, PODMAN_DEFAULT_ROOT) != 0) {
-		argv[count++] = "--root";
-		argv[count++] = root;
-	}
-	argv[count++] = "container";
-	argv[count++] = "inspect";
-	first = count;
-	for (size_t at = 0;
-	     count < first + PODMAN_INSPECT_BATCH && map_next(podman->containers, &at, NULL, NULL, &value);) {
-		struct podman_container *container = value;
-
-		if (container->wanted)
-			argv[count++] = container->id;
-	}
-	if (count == first)
-		return;
-	if (now_ms < podman->inspected_ms + PODMAN_REST_MS && podman->why[0]) {
-		(void)loop_set_timer(podman->retry, PODMAN_REST_MS, 0);
-		return;
-	}
-	podman->inspected_ms = now_ms;
-	int r = child_run(podman->watch->loop, argv, PODMAN_OUTPUT_MAX, PODMAN_TIMEOUT_MS, inspected, podman,
-			  &podman->child);
-	for (size_t i = first; i < count; i++) {
-		struct podman_container *container = map_get_text(podman->containers, argv[i]);
-
-		container->wanted = false;
-		container->asked = r == 0;
-	}
-	if (r < 0)
-		snprintf(podman->why, sizeof(podman->why), "`podman` can't be run: %s", strerror(-r));
+	if (database)
+		podman_follow(podman);
 }
 
 static void podman_stop(void *state)
@@ -195,9 +86,8 @@ static void podman_stop(void *state)
 
 	if (!podman)
 		return;
-	child_cancel(podman->child);
+	podman_learn_stop(podman);
 	loop_remove(podman->files);
-	loop_remove(podman->retry);
 	cleanup_close(&podman->inotify_fd);
 	map_free(podman->containers, podman_container_free);
 	map_free(podman->drivers, free);
@@ -214,11 +104,12 @@ static int podman_start(struct port_watch *watch, void **ret_state)
 	podman->watch = watch;
 	podman->containers = map_new();
 	podman->drivers = map_new();
+	podman->list_watch = podman->database_watch = -1;
 	podman->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (podman->containers && podman->drivers)
 		r = podman->inotify_fd < 0 ? -errno : 0;
 	if (r == 0)
-		r = loop_add_timer(watch->loop, inspect_retry, podman, &podman->retry);
+		r = podman_learn_start(podman);
 	if (r == 0)
 		r = loop_add_fd(watch->loop, podman->inotify_fd, EPOLLIN, files_changed, podman, &podman->files);
 	if (r < 0) {
@@ -268,12 +159,25 @@ static const char *engine_pin(const struct namespace *namespace)
 	return NULL;
 }
 
+/* In reverse: what Podman says of the container must lead to the same namespace. */
+static const struct engine_endpoint *endpoint_find(const struct podman_container *container, const char *pin,
+						   const struct runtime_question *question)
+{
+	const struct engine_record *record = container->record;
+
+	if (!record || !record->sandbox || strcmp(record->sandbox, pin) != 0)
+		return NULL;
+	if (!question->adopted && container->heard_ms < question->since_ms)
+		return NULL;
+	return engine_endpoint_find(record, NULL, question);
+}
+
 static enum runtime_answer podman_ask(void *state, const struct runtime_question *question, struct evidence *evidence,
 				      char reason[REASON_MAX])
 {
 	struct podman *podman = state;
 	const char *pin = engine_pin(question->namespace);
-	const struct engine_endpoint *endpoint = NULL;
+	const struct engine_endpoint *endpoint;
 	struct podman_container *container;
 
 	if (!pin)
@@ -290,12 +194,13 @@ static enum runtime_answer podman_ask(void *state, const struct runtime_question
 		snprintf(reason, REASON_MAX, "no container of Podman's has its namespace (yet)");
 		return RUNTIME_PENDING;
 	}
-	/* In reverse: what Podman says of the container must lead to the same namespace. */
-	if (container->record && container->record->sandbox && strcmp(container->record->sandbox, pin) == 0)
-		endpoint = engine_endpoint_find(container->record, NULL, question);
+	endpoint = endpoint_find(container, pin, question);
 	if (!endpoint) {
 		container->wanted = !container->asked;
-		inspect_start(podman);
+		podman_learn(podman);
+		endpoint = endpoint_find(container, pin, question);
+	}
+	if (!endpoint) {
 		snprintf(reason, REASON_MAX, "Podman has not yet said what it is%s%.100s", podman->why[0] ? ": " : "",
 			 podman->why);
 		return RUNTIME_PENDING;
@@ -357,12 +262,16 @@ static int podman_list(void *state, struct port_watch *watch)
 
 static json_t *podman_status(void *state)
 {
+	static const char *const ways[PODMAN_WAY_MAX] = {
+		[PODMAN_WAY_DATABASE] = "database", [PODMAN_WAY_INSPECT] = "inspect"};
 	const struct podman *podman = state;
 	json_t *status = json_object();
 	char escaped[REASON_MAX * 4];
 
 	json_object_set_new(status, "reachable", json_boolean(podman->here));
 	json_object_set_new(status, "containers", json_integer((json_int_t)map_count(podman->containers)));
+	if (ways[podman->way])
+		json_object_set_new(status, "by", json_string(ways[podman->way]));
 	if (podman->why[0])
 		json_object_set_new(status, "why", json_string(text_escape(escaped, sizeof(escaped), podman->why)));
 	else if (!podman->here)

@@ -28,6 +28,10 @@ struct runtime_question {
 	const struct namespace *namespace; /* of the container's end */
 	const struct peer *peer;
 	const struct link_addrs *host_addrs;
+	/* False: its addresses are about to be frozen, so that they must be of after this (monotonic): what was true
+	 * before may be what another port had, on the same network of the same container. */
+	bool adopted;
+	int64_t since_ms;
 };
 
 /* A runtime: one file, and one row in runtimes[] (look.c). Nothing in here may block; `start` fails for want of memory

@@ -5,11 +5,10 @@
 
 import json
 import sys
-import traceback
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
 from lib import frames, tap
-from lib.engines import EngineHost
+from lib.engines import on
 from lib.host import wait_until
 
 POLICY = """
@@ -31,31 +30,6 @@ rules:
 """
 SUBNET = {"docker": "172.30.0.0/24", "podman": "10.55.0.0/24"}
 SUBNET6 = "fd00:30::/64"
-
-
-def on(name, *options):
-    """Makes a test of a scenario: on this engine, with these options of it."""
-
-    def wrap(scenario):
-        def test(_host):
-            host = EngineHost(name, options)
-            try:
-                scenario(host)
-            except tap.Skip:
-                raise
-            except BaseException:
-                for line in traceback.format_exc().splitlines() + host.log().splitlines()[-30:]:
-                    print(f"# {line}")
-                raise SystemExit(1) from None
-            finally:
-                host.close()
-
-        test.needs_host = False
-        test.__name__ = f"test_{name}_{scenario.__name__}"
-        test.__doc__ = f"{name}: {scenario.__doc__}"
-        return test
-
-    return wrap
 
 
 def special(host):

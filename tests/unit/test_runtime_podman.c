@@ -19,6 +19,11 @@
 #define SH "9bf4ef49049543ac2e215580ac7e409355d1d0926282ba241a2f09a81707b05f"
 #define HP "556fb78bc5f18f1d930143805162cb7b4429c16f73e0b2c972ab8889148c5646"
 
+/* In podman-bolt_state.db. */
+#define IN_DATABASE	   "bb27650ce4c8147955cc5c766e7e5aed3427254174f86c2ef83b98c645700c73"
+#define SHARES_IN_DATABASE "918f77d73b9db103cb08275308f6144c61c13de8a48cabd0b4db460ac17ba309"
+#define MADE_IN_DATABASE   "6314c778166a609a5f63075274ccc5c3e42a0592c6b11195938034808541f3c4"
+
 static json_t *recorded(const char *name)
 {
 	char path[128];
@@ -204,6 +209,147 @@ static void test_read(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void put_database(const char *root)
+{
+	AUTO_FREE char *data = NULL;
+	char path[256];
+	size_t size;
+
+	assert_int_equal(file_read("tests/unit/recorded/podman-bolt_state.db", 1 << 20, &data, &size, NULL), 0);
+	snprintf(path, sizeof(path), "%s/" PODMAN_LIBPOD, root);
+	assert_int_equal(file_make_directories(path, 0700, NULL), 0);
+	snprintf(path, sizeof(path), "%s/" PODMAN_LIBPOD "/" PODMAN_BOLT, root);
+	assert_int_equal(file_write(path, data, size, NULL), 0);
+}
+
+static struct engine_record record_of(const struct podman_db *db, const char *id)
+{
+	struct engine_record record;
+	struct podman_row row;
+	json_t *json;
+
+	assert_int_equal(podman_db_read(db, id, &row), 0);
+	assert_int_equal(podman_row_json(&row, &json), 0);
+	assert_int_equal(engine_record_parse(json, "podman", &record), 0);
+	assert_string_equal(record.reason, "");
+	podman_row_free(&row);
+	json_decref(json);
+	return record;
+}
+
+static void must_be_equal(const struct engine_record *a, const struct engine_record *b)
+{
+	assert_string_equal(a->owner.id, b->owner.id);
+	assert_string_equal(a->owner.name, b->owner.name);
+	assert_string_equal(a->owner.image, b->owner.image);
+	assert_int_equal(a->owner.labels.count, b->owner.labels.count);
+	for (size_t i = 0; i < a->owner.labels.count; i++) {
+		assert_string_equal(a->owner.labels.items[i].key, b->owner.labels.items[i].key);
+		assert_string_equal(a->owner.labels.items[i].value, b->owner.labels.items[i].value);
+	}
+	assert_true(a->running && b->running);
+	assert_int_equal(a->pid, b->pid);
+	assert_string_equal(a->sandbox, b->sandbox);
+	assert_int_equal(a->published.count, b->published.count);
+	assert_memory_equal(a->published.items, b->published.items, a->published.count * sizeof(*a->published.items));
+	assert_int_equal(a->endpoints.count, b->endpoints.count);
+	for (size_t i = 0; i < a->endpoints.count; i++) {
+		const struct engine_endpoint *left = &a->endpoints.items[i], *right = &b->endpoints.items[i];
+
+		assert_string_equal(left->network, right->network);
+		assert_memory_equal(&left->mac, &right->mac, sizeof(left->mac));
+		assert_int_equal(left->addresses.count, right->addresses.count);
+		assert_memory_equal(left->addresses.items, right->addresses.items,
+				    left->addresses.count * sizeof(struct addr));
+		assert_int_equal(left->gateways.count, right->gateways.count);
+		assert_memory_equal(left->gateways.items, right->gateways.items,
+				    left->gateways.count * sizeof(struct addr));
+	}
+}
+
+/* Podman 4.3's own database, and what `podman container inspect` said at that time. */
+static void test_database(void **state)
+{
+	char root[] = "/tmp/test-podman.XXXXXX", command[64];
+	struct engine_record record, inspected;
+	struct podman_row row;
+	struct podman_db db;
+	json_t *json;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(podman_db_open(root, &db), -ENOENT);
+	put_database(root);
+	assert_int_equal(podman_db_open(root, &db), 0);
+	record = record_of(&db, IN_DATABASE);
+	json = recorded("podman-inspect-bolt.json");
+	assert_int_equal(engine_record_parse(json_array_get(json, 0), "podman", &inspected), 0);
+	json_decref(json);
+	assert_int_equal(record.endpoints.count, 2);
+	assert_int_equal(record.endpoints.items[0].addresses.count, 3); /* two of IPv4 */
+	must_be_equal(&record, &inspected);
+	engine_record_free(&record);
+	engine_record_free(&inspected);
+	/* In another's namespace, and never started. */
+	record = record_of(&db, SHARES_IN_DATABASE);
+	assert_null(record.sandbox);
+	assert_true(record.running);
+	assert_int_equal(record.endpoints.count, 0);
+	engine_record_free(&record);
+	record = record_of(&db, MADE_IN_DATABASE);
+	assert_null(record.sandbox);
+	assert_false(record.running);
+	engine_record_free(&record);
+	assert_int_equal(podman_db_read(&db, P1, &row), -ENOENT);
+	podman_db_close(&db);
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
+}
+
+static int convert(const char *config, const char *state, struct engine_record *ret_record)
+{
+	struct podman_row row = {.config = (char *)config,
+				 .state = (char *)state,
+				 .config_size = strlen(config),
+				 .state_size = strlen(state)};
+	json_t *json = NULL;
+	int r = podman_row_json(&row, &json);
+
+	if (r == 0 && ret_record)
+		r = engine_record_parse(json, "podman", ret_record);
+	json_decref(json);
+	return r;
+}
+
+static void test_other_forms(void **state)
+{
+	struct engine_record record;
+
+	(void)state;
+	assert_int_equal(convert("", "{}", NULL), -EBADMSG);
+	assert_int_equal(convert("{}", "[]", NULL), -EBADMSG);
+	/* Podman 3: a list of CNI's results. */
+	assert_int_equal(convert("{}", "{\"networkStatus\":[{\"cniVersion\":\"0.4.0\"}]}", NULL), -EBADMSG);
+	assert_int_equal(convert("{}", "{\"networkStatus\":{\"a\":{}}}", NULL), -EBADMSG);
+	assert_int_equal(convert("{}", "{\"networkStatus\":{\"a\":{\"interfaces\":{\"eth0\":{},\"eth1\":{}}}}}", NULL),
+			 -EBADMSG);
+	assert_int_equal(convert("{\"newPortMappings\":[{\"host_port\":-1}]}", "{}", NULL), -EBADMSG);
+	/* A range of both protocols; one that is too long is said, not cut. */
+	assert_int_equal(convert("{\"id\":\"" P1 "\",\"name\":\"p\",\"newPortMappings\":[{\"host_port\":8000,"
+				 "\"container_port\":80,\"range\":2,\"protocol\":\"tcp,udp\"}]}",
+				 "{}", &record),
+			 0);
+	assert_int_equal(record.published.count, 4);
+	assert_int_equal(record.published.items[1].host_port, 8001);
+	engine_record_free(&record);
+	assert_int_equal(convert("{\"id\":\"" P1 "\",\"name\":\"p\",\"newPortMappings\":[{\"host_port\":1,"
+				 "\"container_port\":1,\"range\":65535}]}",
+				 "{}", &record),
+			 0);
+	assert_string_equal(record.reason, "it publishes more than 4096 ports");
+	engine_record_free(&record);
+}
+
 static void test_network_driver(void **state)
 {
 	char driver[32];
@@ -218,9 +364,10 @@ static void test_network_driver(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list),   cmocka_unit_test(test_list_is_bounded),
-		cmocka_unit_test(test_config), cmocka_unit_test(test_inspect),
-		cmocka_unit_test(test_read),   cmocka_unit_test(test_network_driver),
+		cmocka_unit_test(test_list),	 cmocka_unit_test(test_list_is_bounded),
+		cmocka_unit_test(test_config),	 cmocka_unit_test(test_inspect),
+		cmocka_unit_test(test_read),	 cmocka_unit_test(test_network_driver),
+		cmocka_unit_test(test_database), cmocka_unit_test(test_other_forms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@ import select
 import shlex
 import signal
 import subprocess
+import traceback
 
 from . import tap
 from .agent import Agent
@@ -158,3 +159,28 @@ class EngineHost(Host):
         if self.engine:
             self.engine.stop()
         super().close()
+
+
+def on(name, *options):
+    """Makes a test of a scenario: on this engine, with these options of it."""
+
+    def wrap(scenario):
+        def test(_host):
+            host = EngineHost(name, options)
+            try:
+                scenario(host)
+            except tap.Skip:
+                raise
+            except BaseException:
+                for line in traceback.format_exc().splitlines() + host.log().splitlines()[-30:]:
+                    print(f"# {line}")
+                raise SystemExit(1) from None
+            finally:
+                host.close()
+
+        test.needs_host = False
+        test.__name__ = f"test_{name}_{scenario.__name__}"
+        test.__doc__ = f"{name}: {scenario.__doc__}"
+        return test
+
+    return wrap
