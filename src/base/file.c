@@ -102,7 +102,7 @@ int file_read(const char *path, size_t max_size, char **ret_data, size_t *ret_si
 	return file_read_at(AT_FDCWD, path, max_size, ret_data, ret_size, error);
 }
 
-static int file_write_fd(int fd, const void *data, size_t size)
+static int file_write_fd(int fd, const void *data, size_t size, bool lasting)
 {
 	const char *bytes = data;
 
@@ -116,7 +116,7 @@ static int file_write_fd(int fd, const void *data, size_t size)
 		bytes += n;
 		size -= (size_t)n;
 	}
-	return fsync(fd) < 0 ? -errno : 0;
+	return lasting && fsync(fd) < 0 ? -errno : 0;
 }
 
 /* The rename is what counts for readers; that it is on the disk too is as good as the file system can do. */
@@ -128,7 +128,7 @@ static void file_sync_directory(const char *directory)
 		return;
 }
 
-int file_write(const char *path, const void *data, size_t size, struct error *error)
+int file_write_as(const char *path, const void *data, size_t size, unsigned int mode, bool lasting, struct error *error)
 {
 	char temporary[PATH_MAX], directory[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -146,15 +146,23 @@ int file_write(const char *path, const void *data, size_t size, struct error *er
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return file_error(error, -errno, "write", path);
-	int r = file_write_fd(fd, data, size);
+	int r = file_write_fd(fd, data, size, lasting);
+	if (r == 0 && fchmod(fd, mode) < 0) /* mkostemp made it 0600 */
+		r = -errno;
 	if (r == 0 && rename(temporary, path) < 0)
 		r = -errno;
 	if (r < 0) {
 		unlink(temporary);
 		return file_error(error, r, "write", path);
 	}
-	file_sync_directory(directory);
+	if (lasting)
+		file_sync_directory(directory);
 	return 0;
+}
+
+int file_write(const char *path, const void *data, size_t size, struct error *error)
+{
+	return file_write_as(path, data, size, 0600, true, error);
 }
 
 static int file_make_directory(const char *path, unsigned int mode)

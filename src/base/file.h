@@ -3,6 +3,7 @@
 #ifndef BULKHEAD_BASE_FILE_H
 #define BULKHEAD_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@ int file_read_at(int dir_fd, const char *path, size_t max_size, char **ret_data,
 int file_read_trusted(const char *path, size_t max_size, char **ret_data, size_t *ret_size, struct error *error);
 /* Writes to a temporary name beside `path`, fsyncs, renames. Mode 0600. Old content unchanged on failure. */
 int file_write(const char *path, const void *data, size_t size, struct error *error);
+/* The same with another mode; `lasting` is false for what is of no use after the machine's own end: no fsync. */
+int file_write_as(const char *path, const void *data, size_t size, unsigned int mode, bool lasting,
+		  struct error *error);
 int file_make_directories(const char *path, unsigned int mode, struct error *error); /* like mkdir -p */
 
 static inline void cleanup_free(void *pointer)

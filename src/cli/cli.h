@@ -53,6 +53,8 @@ int command_matrix(struct cli *cli, int argc, char **argv);
 int command_flows(struct cli *cli, int argc, char **argv);
 int command_counters(struct cli *cli, int argc, char **argv);
 int command_reload(struct cli *cli, int argc, char **argv);
+int command_adopt(struct cli *cli, int argc, char **argv);
+int command_release(struct cli *cli, int argc, char **argv);
 int command_uninstall(struct cli *cli, int argc, char **argv);
 int command_version(struct cli *cli, int argc, char **argv);
 

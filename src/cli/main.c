@@ -49,6 +49,27 @@ const struct cli_command cli_commands[] = {
 	 "Exit status: 0, or 1 with errors.\n",
 	 true, command_check},
 	{"reload", "", "load the policy again, and wait until it is in force", NULL, false, command_reload},
+	{"adopt", "INTERFACE", "say whose a port is, and wait until it is open",
+	 "  --name NAME           the container's; without it nothing is said, only waited\n"
+	 "  --label KEY=VALUE     may stand several times, as --address and --gateway\n"
+	 "  --address ADDR/LEN    its own; without any, the first claim counts\n"
+	 "  --gateway ADDR        its next hop, which it may not have itself\n"
+	 "  --mac MAC             of its end of the link\n"
+	 "  --image, --namespace, --network, --runtime, --id TEXT\n"
+	 "                        as an engine would tell them\n"
+	 "  --netns PATH          the network namespace that the other end must be in;\n"
+	 "                        without INTERFACE: every port of it\n"
+	 "  --wait MS             for that long at most (10000; 0: don't wait)\n"
+	 "\n"
+	 "What is said is kept until the port is gone, over restarts of the daemon, too.\n"
+	 "Root only. Exit status: 0 when the ports are open, 1 when not.\n",
+	 false, command_adopt},
+	{"release", "[INTERFACE]", "forget what was adopted",
+	 "  --netns PATH   of every port of this network namespace\n"
+	 "  --id ID        of the container with this id\n"
+	 "\n"
+	 "A port that no runtime knows closes at once. Root only.\n",
+	 false, command_release},
 	{"uninstall", "", "take every trace of Bulkhead out of the kernel",
 	 "  --purge       and out of the state directory\n"
 	 "  --pins DIR    where programs and maps are pinned (" DEFAULT_PIN_DIR ")\n"

@@ -12,6 +12,25 @@ void answer_request(struct daemon *daemon, const json_t *request, json_t **ret_r
 /* explain and matrix: seconds for the largest questions of a large policy. They change nothing. */
 bool answer_may_take_long(const json_t *request);
 
+/* ---- answer_adopt.c: answers that come when the kernel has followed ---- */
+#define WAITS_MAX 256u /* that are waited for at once: containers that are started at the same moment */
+struct answer_wait;
+/* Gets the answer, one of both, as a new reference each; both NULL when memory is short. */
+typedef void (*answer_fn)(void *arg, json_t *result, json_t *error);
+
+/* adopt and release. */
+bool answer_comes_later(const json_t *request);
+/* Begins to carry it out. Returns what is waited for: `fn` is called once, from the loop, unless it is forgotten
+ * before; or NULL, when the answer is there at once: *ret_result or *ret_error. */
+struct answer_wait *answer_later(struct daemon *daemon, const json_t *request, bool root, answer_fn fn, void *arg,
+				 json_t **ret_result, json_t **ret_error);
+void answer_forget(struct answer_wait *wait); /* NULL is fine */
+/* After each commit. */
+void answer_committed(struct daemon *daemon);
+
+/* A port as `adopt` tells of it: interface, container, state, reason, zone, groups. */
+json_t *answer_port_brief(struct daemon *daemon, const struct port *port);
+
 /* Each a new reference, or NULL when memory is short. */
 json_t *answer_status(struct daemon *daemon);
 json_t *answer_ports(struct daemon *daemon);

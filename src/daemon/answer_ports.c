@@ -79,6 +79,11 @@ static const char *state_text(const struct port *port, const struct gate_port *g
 	return gate_port->identity == BH_CLASS_CONFLICTED ? "conflicted" : "open";
 }
 
+static const char *reason_text(const struct port *port, const struct gate_port *gate_port)
+{
+	return port->reason[0] ? port->reason : gate_port ? gate_port->ret_problem : NULL;
+}
+
 static json_t *port_json(struct daemon *daemon, const struct port *port)
 {
 	const struct gate_port *gate_port = daemon_gate_port(daemon, port->ifindex);
@@ -94,12 +99,27 @@ static json_t *port_json(struct daemon *daemon, const struct port *port)
 		answer_put_text(json, "mac", mac_format(&port->mac, mac));
 	put_addresses(json, port);
 	answer_put_text(json, "state", state_text(port, gate_port));
-	answer_put_text(json, "reason", port->reason[0] ? port->reason : gate_port ? gate_port->ret_problem : NULL);
+	answer_put_text(json, "reason", reason_text(port, gate_port));
 	answer_put_time(json, "since", port->since);
 	if (gate_port && daemon->table) {
 		put_identity(daemon, json, gate_port);
 		put_counters(daemon, json, port->ifindex);
 	}
+	return json;
+}
+
+json_t *answer_port_brief(struct daemon *daemon, const struct port *port)
+{
+	const struct gate_port *gate_port = daemon_gate_port(daemon, port->ifindex);
+	json_t *json = json_object();
+
+	answer_put_text(json, "interface", port->name);
+	if (port->has_owner)
+		answer_put_text(json, "container", port->owner.name);
+	answer_put_text(json, "state", state_text(port, gate_port));
+	answer_put_text(json, "reason", reason_text(port, gate_port));
+	if (gate_port && daemon->table)
+		put_identity(daemon, json, gate_port);
 	return json;
 }
 

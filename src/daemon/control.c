@@ -36,8 +36,10 @@ struct client {
 	size_t request_length;
 	struct text answer;
 	size_t sent;
-	struct child *thinking; /* who finds the answer to its last request; NULL: nobody */
-	bool ended;		/* it says nothing more, but may listen still */
+	struct child *thinking;	   /* who finds the answer to its last request; NULL: nobody */
+	struct answer_wait *waits; /* what that answer waits for; NULL: nothing */
+	bool root;		   /* it is */
+	bool ended;		   /* it says nothing more, but may listen still */
 	bool follows;
 	struct event_filter filter;
 	char *filter_from, *filter_to, *filter_zone;
@@ -69,6 +71,7 @@ static void client_free(struct client *client)
 		child_cancel(client->thinking);
 		client->control->thinking_count--;
 	}
+	answer_forget(client->waits);
 	loop_remove(client->source);
 	loop_remove(client->idle);
 	close(client->fd);
@@ -95,8 +98,8 @@ static bool peer_in_group(int fd, gid_t group)
 	return false;
 }
 
-/* NULL, or why it may not. */
-static const char *peer_refusal(const struct control *control, int fd)
+/* NULL, or why it may not. Those whose answers come later don't count: they are bounded by themselves. */
+static const char *peer_refusal(const struct control *control, int fd, bool *ret_root)
 {
 	static const char forbidden[] = "only root and the daemon's group may ask";
 	struct ucred peer;
@@ -110,10 +113,17 @@ static const char *peer_refusal(const struct control *control, int fd)
 			return forbidden;
 		room -= CLIENTS_OF_ROOT;
 	}
-	return control->client_count < room ? NULL : "too many clients at once";
+	*ret_root = peer.uid == 0;
+	return control->client_count - control->daemon->wait_count < room ? NULL : "too many clients at once";
 }
 
 /* ---- Sending ---- */
+
+/* Its answer is on its way. */
+static bool is_pending(const struct client *client)
+{
+	return client->thinking || client->waits;
+}
 
 static bool has_unsent(const struct client *client)
 {
@@ -150,7 +160,7 @@ static bool client_flush(struct client *client)
 		if (n < 0)
 			return false;
 		client->sent += (size_t)n;
-		if (!client->follows && !client->thinking)
+		if (!client->follows && !is_pending(client))
 			loop_set_timer(client->idle, IDLE_MS, 0);
 	}
 	forget_sent(client);
@@ -167,10 +177,10 @@ static void client_wait(struct client *client)
 {
 	uint32_t events = 0;
 
-	/* While we think for it, what it says meanwhile waits. */
-	if (!client->thinking && (has_unsent(client) || line_end(client)))
+	/* While its answer is on its way, what it says meanwhile waits. */
+	if (!is_pending(client) && (has_unsent(client) || line_end(client)))
 		events = EPOLLOUT; /* its next request has its turn when it has read the last answer */
-	else if (!client->thinking && !client->ended)
+	else if (!is_pending(client) && !client->ended)
 		events = EPOLLIN;
 	loop_change_fd(client->source, events);
 }
@@ -360,6 +370,34 @@ static bool question_start(struct client *client, const json_t *request)
 	return true;
 }
 
+/* ---- Answers that come when something has come true ---- */
+
+/* In the midst of a commit: its next request has to wait for the loop. */
+static void later_done(void *arg, json_t *result, json_t *error)
+{
+	struct client *client = arg;
+
+	client->waits = NULL;
+	loop_set_timer(client->idle, IDLE_MS, 0);
+	if (!client_say(client, result || error ? answer_line(result, error) : NULL) || !client_flush(client) ||
+	    (client->ended && !has_unsent(client) && !line_end(client)))
+		client_free(client);
+	else
+		client_wait(client);
+}
+
+static bool later_start(struct client *client, const json_t *request)
+{
+	json_t *result, *error;
+
+	client->waits =
+		answer_later(client->control->daemon, request, client->root, later_done, client, &result, &error);
+	if (!client->waits)
+		return client_say(client, answer_line(result, error));
+	loop_set_timer(client->idle, -1, 0);
+	return true;
+}
+
 /* false: the client is to be hung up on. */
 static bool client_answer(struct client *client, const char *text, size_t length)
 {
@@ -378,6 +416,8 @@ static bool client_answer(struct client *client, const char *text, size_t length
 			kept = client->follows && !client->answer.failed;
 	} else if (answer_may_take_long(request)) {
 		kept = question_start(client, request);
+	} else if (answer_comes_later(request)) {
+		kept = later_start(client, request);
 	} else {
 		answer_request(client->control->daemon, request, &result, &error);
 		kept = client_say(client, answer_line(result, error));
@@ -404,7 +444,7 @@ static bool client_advance(struct client *client)
 {
 	if (!client_flush(client))
 		return false;
-	if (!client->thinking && !has_unsent(client)) {
+	if (!is_pending(client) && !has_unsent(client)) {
 		if (line_end(client)) {
 			if (!client_take_line(client) || !client_flush(client))
 				return false;
@@ -451,7 +491,7 @@ static void client_idle(struct loop *loop, void *arg)
 	client_free(arg);
 }
 
-static int client_add(struct control *control, int fd)
+static int client_add(struct control *control, int fd, bool root)
 {
 	struct client *client = calloc(1, sizeof(*client));
 	int r = -ENOMEM;
@@ -460,6 +500,7 @@ static int client_add(struct control *control, int fd)
 		return r;
 	client->control = control;
 	client->fd = fd;
+	client->root = root;
 	client->request = malloc(REQUEST_MAX);
 	if (client->request)
 		r = loop_add_fd(control->daemon->loop, fd, EPOLLIN, client_ready, client, &client->source);
@@ -493,15 +534,16 @@ static void control_ready(struct loop *loop, int fd, uint32_t events, void *arg)
 	struct control *control = arg;
 	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	const char *refusal;
+	bool root = false;
 
 	(void)loop;
 	(void)events;
 	if (client < 0)
 		return;
-	refusal = peer_refusal(control, client);
+	refusal = peer_refusal(control, client, &root);
 	if (refusal)
 		refuse(client, refusal);
-	else if (client_add(control, client) < 0)
+	else if (client_add(control, client, root) < 0)
 		refuse(client, "out of memory");
 }
 
@@ -530,7 +572,7 @@ static int socket_bind(struct control *control, const char *path, struct error *
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
 	if (control->has_group && (chown(path, (uid_t)-1, control->group) < 0 || chmod(path, 0660) < 0))
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
-	if (listen(control->fd, CLIENTS_MAX) < 0)
+	if (listen(control->fd, WAITS_MAX) < 0)
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
 	return 0;
 }

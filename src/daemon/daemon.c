@@ -162,10 +162,20 @@ static void on_settle_timer(struct loop *loop, void *arg)
 	settle(arg);
 }
 
+static void log_adopted_problem(struct daemon *daemon)
+{
+	const char *problem = port_watch_adopted_problem(daemon->watch);
+
+	if (*problem && strcmp(problem, daemon->adopted_problem) != 0)
+		log_warning("%s", problem);
+	snprintf(daemon->adopted_problem, sizeof(daemon->adopted_problem), "%s", problem);
+}
+
 static void on_ports_change(void *arg)
 {
 	struct daemon *daemon = arg;
 
+	log_adopted_problem(daemon);
 	if (daemon->settled)
 		daemon_reconcile_soon(daemon);
 	else if (all_known(port_watch_view(daemon->watch)))
@@ -262,6 +272,8 @@ static int daemon_start(struct daemon *daemon, struct error *error)
 		return r;
 	port.manages = manages;
 	port.manages_arg = daemon;
+	snprintf(daemon->adopted_path, sizeof(daemon->adopted_path), "%s/adopted.json", daemon->options->state_dir);
+	port.adopted = daemon->adopted_path;
 	r = port_watch_new(daemon->loop, &port, on_ports_change, daemon, &daemon->watch, error);
 	if (r < 0)
 		return r;

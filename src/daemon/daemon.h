@@ -39,6 +39,7 @@ struct repair_note {
 
 struct control;
 struct policy_files;
+struct answer_wait;
 
 struct daemon {
 	const struct daemon_options *options;
@@ -76,6 +77,10 @@ struct daemon {
 	char apply_problem[512]; /* why the last apply failed; "" */
 	unsigned int retry_ms;
 	struct repair_note repairs;
+
+	struct answer_wait *waits; /* answers that come later */
+	size_t wait_count;
+	char adopted_path[512], adopted_problem[160]; /* of the file of adoptions; the problem as last logged */
 };
 
 int daemon_run(const struct daemon_options *options); /* exit code */

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "daemon/answer.h"
 #include "daemon/daemon.h"
 #include "daemon/desired.h"
 
@@ -264,6 +265,7 @@ static int reconcile(struct daemon *daemon, bool new_policy, struct error *error
 		return r;
 	}
 	daemon->apply_problem[0] = '\0';
+	answer_committed(daemon);
 	return 0;
 }
 

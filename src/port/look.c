@@ -7,9 +7,11 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "runtime_adopted.h"
 #include "watch.h"
 
 const struct runtime *const runtimes[RUNTIME_COUNT] = {
+	[RUNTIME_ADOPTED] = &runtime_adopted,
 	[RUNTIME_DOCKER] = &runtime_docker,
 	[RUNTIME_PODMAN] = &runtime_podman,
 	[RUNTIME_NETNS] = &runtime_netns,
@@ -110,7 +112,7 @@ int watch_namespace(struct port_watch *watch, int32_t nsid, struct namespace *re
 		if (r == 0)
 			r = namespace_find(watch->dirs, watch->netlink_fd, &watch->pins, nsid, ret_namespace, ret_fd);
 	}
-	return r;
+	return r == -ENOENT ? adopted_namespace(watch, nsid, ret_namespace, ret_fd) : r;
 }
 
 /* A port that is known is asked for again when a runtime has news: perhaps another of its processes is in there. */
@@ -173,6 +175,8 @@ static enum runtime_answer runtimes_ask(struct port_watch *watch, struct entry *
 			evidence_free(evidence);
 			continue;
 		}
+		if (answer == RUNTIME_OWNS && runtimes[i] == &runtime_adopted)
+			answer = adopted_complete(watch, &question, evidence, reason);
 		if (answer == RUNTIME_PENDING)
 			missing(entry, "%s", reason);
 		*ret_runtime = runtimes[i];

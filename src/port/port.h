@@ -112,6 +112,7 @@ struct port_options {
 	const char *docker_netns_dir; /* "/run/docker/netns" */
 	const char *proc;	      /* "/proc" */
 	const char *cni_results;      /* "/var/lib/cni/results" */
+	const char *adopted;	      /* "/var/lib/bulkhead/adopted.json"; NULL: adoptions go with the watcher */
 	/* Is this host-side name to be policed? (settings' managed and ignore) */
 	bool (*manages)(void *arg, const char *interface);
 	void *manages_arg;
@@ -126,6 +127,45 @@ const struct port_view *port_watch_view(struct port_watch *watch);
 void port_watch_refresh(struct port_watch *watch);
 /* Each runtime: reachable or not and why, containers known; overruns, frozen namespaces. For `status`: docs/json.md. */
 json_t *port_watch_status(struct port_watch *watch);
+
+/* ---- Adoption: whoever makes a port says whose it is ---- */
+
+/* Which ports are meant: those of one interface, of one namespace, or of one interface in one namespace. */
+struct port_site {
+	uint32_t ifindex; /* 0: every port of the namespace */
+	uint64_t cookie;  /* of the namespace; 0: of the one that the interface's other end is first seen in */
+	char *netns;	  /* a path that led to it; NULL: none was said */
+};
+void port_site_free(struct port_site *site);
+/* What is meant by an interface and the path of a namespace, one of which may be NULL. An interface's other end must be
+ * in that namespace. -ENODEV, -EOPNOTSUPP (no veth), -EINVAL (no namespace, or not that of the interface), … */
+int port_watch_locate(struct port_watch *watch, const char *interface, const char *netns, struct port_site *ret_site,
+		      struct error *error);
+
+/* Keeps what `words` (docs/json.md, adopt) say of these ports, in the place of what was said of the same before, until
+ * they are released or gone; beyond the daemon's life, if there is a file for it. -EINVAL: the words make no sense;
+ * -ENOSPC: there are too many. */
+int port_watch_adopt(struct port_watch *watch, const struct port_site *site, const char *interface, const json_t *words,
+		     struct error *error);
+/* Forgets what was adopted: of the interface of this name, of the namespace that the path leads to, and of the
+ * container with this id; those that are not NULL. What no runtime knows then is closed. *ret_count: of adoptions. */
+int port_watch_release(struct port_watch *watch, const char *interface, const char *netns, const char *id,
+		       size_t *ret_count, struct error *error);
+
+/* Why the file of what was adopted could not be read or written; "". */
+const char *port_watch_adopted_problem(struct port_watch *watch);
+
+/* A look at these ports (NULL: at what changed), soon, that ends in on_change. What they are is known when
+ * port_watch_looked() is more than it was at this call. */
+void port_watch_look(struct port_watch *watch, const struct port_site *site);
+uint64_t port_watch_looked(const struct port_watch *watch);
+/* The ports that are there; they belong to the view. -ESTALE: the interface or the namespace has gone, or is another
+ * by now. The caller frees the array. */
+struct port_list {
+	ARRAY_OF(const struct port *);
+};
+int port_watch_at(struct port_watch *watch, const struct port_site *site, struct port_list *ret_ports,
+		  struct error *error);
 
 /* Open sockets (TCP established and UDP connected) of the port's namespace, by sock_diag inside it: calls `fn` for
  * each. Bounded by PORT_SOCKETS_MAX. 0 or -errno. Listening TCP ports tell who opened: own port listens → `inbound`. */

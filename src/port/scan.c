@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "runtime_adopted.h"
 #include "watch.h"
 
 /* Dumps that changed while they were made are made again at once so often; then the next scan has another try. */
@@ -67,6 +68,11 @@ static struct entry *entry_find(const struct port_watch *watch, size_t count, ui
 			high = middle;
 	}
 	return low < count && watch->entries.items[low]->link.ifindex == ifindex ? watch->entries.items[low] : NULL;
+}
+
+struct entry *watch_entry(const struct port_watch *watch, uint32_t ifindex)
+{
+	return entry_find(watch, watch->entries.count, ifindex);
 }
 
 static int entry_new(struct port_watch *watch, const struct link *link)
@@ -250,6 +256,7 @@ int scan_run(struct port_watch *watch, bool *ret_changed, struct error *error)
 		return r;
 	r = entries_update(watch);
 	entries_look(watch, now_ms);
+	adopted_sweep(watch);
 	if (r == 0)
 		r = settle_run(watch, time(NULL), now_ms);
 	if (r == 0)
@@ -258,6 +265,7 @@ int scan_run(struct port_watch *watch, bool *ret_changed, struct error *error)
 		return error_set(error, r, "cannot scan the ports: %s", strerror(-r));
 	events_forget(watch->events);
 	watch->started = true;
+	watch->looked++;
 	entries_schedule(watch);
 	return 0;
 }

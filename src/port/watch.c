@@ -17,15 +17,18 @@
 #define WATCH_REST_MAX_MS 250
 #define WATCH_FAILED_MS	  200
 
-static void watch_scan(struct port_watch *watch, bool tell)
+static void watch_scan(struct port_watch *watch)
 {
 	int64_t start_ms = monotonic_ms();
 	struct error error = {0};
-	bool changed = false;
+	bool changed = false, tell = !watch->told;
 
 	watch->timer_ms = 0;
 	watch->scan_error[0] = '\0';
+	watch->told = true; /* before: a runtime may ask for more while it is asked */
 	if (scan_run(watch, &changed, &error) < 0) {
+		if (tell)
+			watch->told = false; /* it is still to be told */
 		watch->scan_failures++;
 		snprintf(watch->scan_error, sizeof(watch->scan_error), "%.150s", error.text);
 		port_watch_schedule(watch, WATCH_FAILED_MS);
@@ -38,12 +41,8 @@ static void watch_scan(struct port_watch *watch, bool tell)
 
 static void watch_timer(struct loop *loop, void *arg)
 {
-	struct port_watch *watch = arg;
-	bool tell = !watch->told;
-
 	(void)loop;
-	watch->told = true;
-	watch_scan(watch, tell);
+	watch_scan(arg);
 }
 
 void port_watch_schedule(struct port_watch *watch, int64_t delay_ms)

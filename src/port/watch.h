@@ -55,10 +55,11 @@ struct runtime {
 	int (*list)(void *state, struct port_watch *watch);
 	json_t *(*status)(void *state); /* an object */
 };
-extern const struct runtime runtime_docker, runtime_podman, runtime_netns;
-/* In the order in which they are asked: the first that knows the port has it. A namespace may have a name for `ip
- * netns` and be a container's all the same, so netns is the last. */
+extern const struct runtime runtime_adopted, runtime_docker, runtime_podman, runtime_netns;
+/* In the order in which they are asked: the first that knows the port has it. Whoever made the port knows best whose it
+ * is. A namespace may have a name for `ip netns` and be a container's all the same, so netns is the last. */
 enum {
+	RUNTIME_ADOPTED,
 	RUNTIME_DOCKER,
 	RUNTIME_PODMAN,
 	RUNTIME_NETNS,
@@ -126,6 +127,7 @@ struct port_watch {
 	bool pins_cut, addresses_cut;
 	char scan_error[REASON_MAX];
 	uint64_t scans, scan_failures;
+	uint64_t looked; /* scans that came to their end */
 	void *states[RUNTIME_COUNT];
 	struct port_view view;
 	struct port_view *building; /* by view_build */
@@ -141,6 +143,10 @@ void port_watch_schedule(struct port_watch *watch, int64_t delay_ms);
 int scan_run(struct port_watch *watch, bool *ret_changed, struct error *error);
 void scan_free(struct port_watch *watch);
 void entry_free(struct entry *entry);
+struct entry *watch_entry(const struct port_watch *watch, uint32_t ifindex); /* NULL: none */
+
+/* site.c: may the entry be one that is meant? */
+bool site_holds(const struct port_site *site, const struct entry *entry);
 
 /* look.c: who is behind the port? Leaves `missing` when it is not known. */
 void entry_look(struct port_watch *watch, struct entry *entry);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What was adopted, by (interface number, namespace cookie), in memory and in a file. It is the first of the runtimes
+ * that are asked. */
+#ifndef BULKHEAD_PORT_RUNTIME_ADOPTED_H
+#define BULKHEAD_PORT_RUNTIME_ADOPTED_H
+
+#include "adoption.h"
+#include "base/map.h"
+#include "watch.h"
+
+/* The kernel's gate has room for half as many ports. */
+#define ADOPTIONS_MAX 8192u
+/* Bytes of all of them as JSON. */
+#define ADOPTED_SIZE_MAX (16u << 20)
+
+struct adopted;
+
+/* The namespace that has the number `nsid` here, if an adoption's path leads to it; else -ENOENT. As namespace_find().
+ */
+int adopted_namespace(struct port_watch *watch, int32_t nsid, struct namespace *ret_namespace, int *ret_fd);
+/* Completes what an adoption says by what another runtime's own record of the same container tells; RUNTIME_PENDING
+ * with `reason` while that has not told yet what the adoption leaves out. */
+enum runtime_answer adopted_complete(struct port_watch *watch, const struct runtime_question *question,
+				     struct evidence *evidence, char reason[REASON_MAX]);
+/* At the end of a scan: forgets those whose port is gone, or has its other end elsewhere. */
+void adopted_sweep(struct port_watch *watch);
+
+/* ---- adopted_file.c ---- */
+/* The file's text: of this boot and of the host's namespace, where alone the numbers mean what they did. NULL when
+ * memory is short. The caller frees. */
+char *adopted_text(const struct map *adoptions, const char *boot, uint64_t host);
+/* Calls `fn` with each adoption, which it takes over; it returns 0 or -errno, which ends it. 0 when the file is of
+ * another boot or host: then there is none. -EINVAL with the reason. */
+int adopted_parse(const char *data, size_t size, const char *boot, uint64_t host,
+		  int (*fn)(void *arg, struct adoption *adoption), void *arg, struct error *error);
+/* This boot's name, or "" when the kernel does not tell. */
+void adopted_boot(const char *proc, char boot[64]);
+
+#endif
