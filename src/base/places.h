@@ -15,6 +15,8 @@
 
 /* Files of the state folder. */
 #define STATE_REGISTRY "registry.json" /* what the numbers of identities and decisions mean */
+#define STATE_ADOPTED  "adopted.json"  /* whose ports are by whoever made them: docs/ports.md */
+#define STATE_HOOKS    "hooks.json"    /* what the hooks have to know when the daemon is away */
 #define STATE_POLICED  "policed"       /* there since a policy was first in force, until Bulkhead is uninstalled */
 
 /* One daemon a network namespace: the lock's name holds the namespace's inode, so that 'hosts' made of namespaces can

@@ -37,6 +37,8 @@ static void purge(struct uninstall *uninstall, const char *state_dir)
 	char line[600];
 
 	remove_file(uninstall, state_dir, STATE_REGISTRY);
+	remove_file(uninstall, state_dir, STATE_ADOPTED);
+	remove_file(uninstall, state_dir, STATE_HOOKS);
 	if (rmdir(state_dir) == 0) {
 		snprintf(line, sizeof(line), "removed directory %s", state_dir);
 		report(uninstall, line);

@@ -272,7 +272,8 @@ static int daemon_start(struct daemon *daemon, struct error *error)
 		return r;
 	port.manages = manages;
 	port.manages_arg = daemon;
-	snprintf(daemon->adopted_path, sizeof(daemon->adopted_path), "%s/adopted.json", daemon->options->state_dir);
+	snprintf(daemon->adopted_path, sizeof(daemon->adopted_path), "%s/%s", daemon->options->state_dir,
+		 STATE_ADOPTED);
 	port.adopted = daemon->adopted_path;
 	r = port_watch_new(daemon->loop, &port, on_ports_change, daemon, &daemon->watch, error);
 	if (r < 0)

@@ -107,6 +107,8 @@ int daemon_registry_load(struct daemon *daemon, struct error *error);
 int daemon_registry_check(struct daemon *daemon, struct error *error);
 /* Before `generation` is put in force; only when it changed. */
 int daemon_registry_save(struct daemon *daemon, uint32_t generation, struct error *error);
+/* hooks.json: what the hooks have to know when the daemon is away. Whenever a policy comes in force. */
+int daemon_hooks_save(const struct daemon *daemon, struct error *error);
 
 /* Has a policy ever been in force on this host? It outlives a reboot, which takes all from the kernel; uninstalling
  * ends it. */

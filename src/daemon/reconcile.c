@@ -341,6 +341,14 @@ static void keep_policy_error(struct daemon *daemon, json_t *report)
 			    json_string(time_format(date, daemon->policy_error_since * 1000000000ll)));
 }
 
+static void hooks_save(const struct daemon *daemon)
+{
+	struct error error = {0};
+
+	if (daemon_hooks_save(daemon, &error) < 0)
+		log_warning("the hooks are not told what is in force: %s", error.text);
+}
+
 /* Puts a good policy in force; the old one stays on failure. */
 static int put_in_force(struct daemon *daemon, struct policy *policy, struct error *error)
 {
@@ -356,6 +364,7 @@ static int put_in_force(struct daemon *daemon, struct policy *policy, struct err
 	}
 	policy_free(old);
 	daemon->policy_since = seconds_now();
+	hooks_save(daemon);
 	policy_files_set(daemon->files, policy->watched.items, policy->watched.count);
 	/* What is managed and ignored may have changed. */
 	port_watch_refresh(daemon->watch);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What outlives the daemon besides the kernel's state: the numbers' meanings, and that this host is policed. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "daemon/daemon.h"
 
 #define REGISTRY_SIZE_MAX (64u << 20)
+#define HOOKS_VERSION	  1
 #define GENERATION_KEY	  "generation" /* beside the registry's own */
 
 static void registry_path(const struct daemon *daemon, char *buffer, size_t size)
@@ -133,4 +135,26 @@ void daemon_policed_note(const struct daemon *daemon)
 	policed_path(daemon, path, sizeof(path));
 	if (access(path, F_OK) < 0 && file_write(path, "", 0, &error) < 0)
 		log_warning("%s; after a reboot with a broken policy this host will be left open", error.text);
+}
+
+int daemon_hooks_save(const struct daemon *daemon, struct error *error)
+{
+	const char *what = start_without_names[daemon->policy->settings.start_without_daemon];
+	const char *socket = daemon->options->socket;
+	char path[512], whole[PATH_MAX], here[PATH_MAX] = "";
+	AUTO_FREE char *text = NULL;
+	json_t *json;
+
+	/* A hook's working directory is another. */
+	if (socket[0] != '/' && !getcwd(here, sizeof(here)))
+		return error_set(error, -errno, "%s: %s", socket, strerror(errno));
+	if (snprintf(whole, sizeof(whole), "%s%s%s", here, here[0] ? "/" : "", socket) >= (int)sizeof(whole))
+		return error_set(error, -ENAMETOOLONG, "%s: too long for a path", socket);
+	snprintf(path, sizeof(path), "%s/%s", daemon->options->state_dir, STATE_HOOKS);
+	json = json_pack("{s:i,s:s,s:s}", "version", HOOKS_VERSION, "start_without_daemon", what, "socket", whole);
+	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!text)
+		return error_set(error, -ENOMEM, "out of memory, or '%s' is no UTF-8", socket);
+	return file_write_as(path, text, strlen(text), 0644, true, error);
 }

@@ -24,6 +24,7 @@ enum key {
 	KEY_LOG,
 	KEY_METADATA,
 	KEY_NAT64,
+	KEY_START_WITHOUT_DAEMON,
 	KEY_MAX
 };
 static const char *const key_names[] = {
@@ -31,7 +32,7 @@ static const char *const key_names[] = {
 	[KEY_IGNORE] = "ignore", [KEY_UNASSIGNED] = "unassigned",
 	[KEY_REFUSE] = "refuse", [KEY_HOST_TO_CONTAINERS] = "host_to_containers",
 	[KEY_LOG] = "log",	 [KEY_METADATA] = "metadata",
-	[KEY_NAT64] = "nat64",
+	[KEY_NAT64] = "nat64",	 [KEY_START_WITHOUT_DAEMON] = "start_without_daemon",
 };
 _Static_assert(sizeof(key_names) / sizeof(key_names[0]) == KEY_MAX, "a name for each key");
 
@@ -128,6 +129,15 @@ static void load_refuse(struct loader *loader, const struct node *node)
 		loader_error(loader, &node->place, "'refuse: reject' is not supported yet");
 }
 
+static void load_start_without(struct loader *loader, const struct node *node)
+{
+	unsigned int index;
+
+	if (node_choice(node, "'start_without_daemon'", start_without_names, START_WITHOUT_MAX, &index,
+			loader->diagnostics))
+		loader->policy->settings.start_without_daemon = (enum start_without)index;
+}
+
 static bool is_second(struct loader *loader, const struct node *key)
 {
 	if (!loader->settings_key) {
@@ -178,4 +188,6 @@ void load_settings(struct loader *loader, const struct native *native)
 		load_metadata(loader, values[KEY_METADATA]);
 	if (values[KEY_NAT64])
 		load_nat64(loader, values[KEY_NAT64]);
+	if (values[KEY_START_WITHOUT_DAEMON])
+		load_start_without(loader, values[KEY_START_WITHOUT_DAEMON]);
 }

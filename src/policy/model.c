@@ -28,6 +28,11 @@ const char *const log_what_names[] = {
 _Static_assert(sizeof(log_what_names) / sizeof(log_what_names[0]) == LOG_WHAT_MAX, "a name for each word of 'log'");
 
 const char *const mode_names[] = {[MODE_ENFORCE] = "enforce", [MODE_AUDIT] = "audit"};
+
+const char *const start_without_names[START_WITHOUT_MAX] = {
+	[START_WITHOUT_FAIL] = "fail",
+	[START_WITHOUT_CLOSED] = "closed",
+};
 _Static_assert(sizeof(mode_names) / sizeof(mode_names[0]) == MODE_MAX, "a name for each mode");
 
 static void strings_free(struct strings *strings)

@@ -130,6 +130,8 @@ struct rule {
 };
 
 enum unassigned { UNASSIGNED_DENY, UNASSIGNED_ALLOW };
+/* What the hooks do with a container's start when the daemon does not open its port in time. */
+enum start_without { START_WITHOUT_FAIL, START_WITHOUT_CLOSED, START_WITHOUT_MAX };
 
 struct settings {
 	struct place place; /* of the settings mapping; line 0 when there is none */
@@ -137,10 +139,11 @@ struct settings {
 	struct strings managed, ignore; /* globs on host-side interface names; managed_default: none was written */
 	bool managed_default;
 	enum unassigned unassigned;
-	bool host_to_containers;			       /* true: allow */
-	enum log_what log;				       /* LOG_WHAT_DENIED by default */
-	struct addrs metadata;				       /* the built-in ones and the added ones */
-	struct prefixes nat64;				       /* 64:ff9b::/96 and the added ones */
+	bool host_to_containers; /* true: allow */
+	enum log_what log;	 /* LOG_WHAT_DENIED by default */
+	struct addrs metadata;	 /* the built-in ones and the added ones */
+	struct prefixes nat64;	 /* 64:ff9b::/96 and the added ones */
+	enum start_without start_without_daemon;
 	struct place mode_place, unassigned_place, host_place; /* line 0: default */
 };
 
@@ -171,6 +174,7 @@ void policy_free(struct policy *policy); /* NULL is fine */
 extern const char *const end_kind_names[END_KIND_MAX]; /* "any", "host", …, "zone", "group", "network" */
 extern const char *const log_what_names[LOG_WHAT_MAX];
 extern const char *const mode_names[MODE_MAX];
+extern const char *const start_without_names[START_WITHOUT_MAX]; /* "fail", "closed" */
 
 /* Zone, network, service by name; -1 when there is none. group_find takes "zone/group". */
 int zone_find(const struct policy *policy, const char *name);

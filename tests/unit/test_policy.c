@@ -60,6 +60,7 @@ static void test_settings_by_default(void **state)
 	assert_int_equal(settings->unassigned, UNASSIGNED_DENY);
 	assert_true(settings->host_to_containers);
 	assert_int_equal(settings->log, LOG_WHAT_DENIED);
+	assert_int_equal(settings->start_without_daemon, START_WITHOUT_FAIL);
 	assert_int_equal(settings->metadata.count, 10);
 	assert_prefixes(&settings->nat64, "64:ff9b::/96");
 	assert_int_equal(settings->place.line, 0);
@@ -78,6 +79,7 @@ static void test_settings_as_written(void **state)
 					  "  refuse: drop\n"
 					  "  host_to_containers: deny\n"
 					  "  log: none\n"
+					  "  start_without_daemon: closed\n"
 					  "  metadata: [ 192.0.2.254, \"2001:db8::254\", 169.254.169.254 ]\n"
 					  "  nat64: \"2001:db8:64::/96\"\n");
 	const struct settings *settings = &policy->settings;
@@ -93,6 +95,7 @@ static void test_settings_as_written(void **state)
 	assert_int_equal(settings->unassigned, UNASSIGNED_ALLOW);
 	assert_false(settings->host_to_containers);
 	assert_int_equal(settings->log, LOG_WHAT_NONE);
+	assert_int_equal(settings->start_without_daemon, START_WITHOUT_CLOSED);
 	assert_int_equal(settings->metadata.count, 12);
 	assert_string_equal(addr_format(&settings->metadata.items[10], text), "192.0.2.254");
 	assert_prefixes(&settings->nat64, "64:ff9b::/96 2001:db8:64::/96");
