@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "base/text.h"
 #include "daemon/daemon.h"
 
 static int copy_text(char **ret_copy, const char *text)
@@ -47,33 +48,51 @@ static int container_fill(struct container *container, const struct owner *owner
 	return r ? -ENOMEM : 0;
 }
 
-/* Ports of one container share it: one runtime and id, or where there is no id, one network namespace. */
+/* Everything that a policy may ask of: two ports of which different things are said are never one container's. */
+static void container_key(const struct port *port, struct text *key)
+{
+	const struct owner *owner = &port->owner;
+	const char *const fields[] = {owner->runtime, owner->id,	owner->name,
+				      owner->image,   owner->namespace, owner->cgroup};
+
+	text_appendf(key, "%llx ", (unsigned long long)port->cookie);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		const char *field = fields[i] ? fields[i] : "";
+
+		text_append_bytes(key, field, strlen(field) + 1);
+	}
+	for (size_t i = 0; i < owner->labels.count; i++) {
+		text_append_bytes(key, owner->labels.items[i].key, strlen(owner->labels.items[i].key) + 1);
+		text_append_bytes(key, owner->labels.items[i].value, strlen(owner->labels.items[i].value) + 1);
+	}
+}
+
+/* Ports of one container share it. */
 static int container_of(struct world *world, struct map *known, const struct port *port, uint32_t *ret_index)
 {
-	char key[512];
+	struct text key = {0};
 	struct container *container;
-	size_t length;
 	void *found;
 	int r;
 
-	length = (size_t)snprintf(key, sizeof(key), "%s %s %llx", port->owner.runtime ? port->owner.runtime : "",
-				  port->owner.id ? port->owner.id : "", (unsigned long long)port->cookie);
-	if (length >= sizeof(key))
-		length = sizeof(key) - 1;
-	found = map_get(known, key, length);
-	if (found) {
+	container_key(port, &key);
+	found = key.failed ? NULL : map_get(known, key.data, key.length);
+	if (found)
 		*ret_index = (uint32_t)((uintptr_t)found - 1);
-		return 0;
+	if (found || key.failed) {
+		r = key.failed ? -ENOMEM : 0;
+		text_free(&key);
+		return r;
 	}
 	container = array_append(&world->containers);
-	if (!container)
-		return -ENOMEM;
-	r = container_fill(container, &port->owner);
-	if (r < 0)
-		return r;
-	*ret_index = (uint32_t)world->containers.count - 1;
-	/* The value is the index plus one, since a map holds no NULL. */
-	return map_set(known, key, length, (void *)(uintptr_t)world->containers.count, NULL);
+	r = container ? container_fill(container, &port->owner) : -ENOMEM;
+	if (r == 0) {
+		*ret_index = (uint32_t)world->containers.count - 1;
+		/* The value is the index plus one, since a map holds no NULL. */
+		r = map_set(known, key.data, key.length, (void *)(uintptr_t)world->containers.count, NULL);
+	}
+	text_free(&key);
+	return r;
 }
 
 static int port_add(struct world *world, struct map *known, const struct port *port)

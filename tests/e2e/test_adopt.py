@@ -433,7 +433,11 @@ def test_namespace(host):
     # What is said of one port goes before.
     answer = adopt(host, interface=third, name="third", labels={"tier": "other"})
     tap.equal(answer["result"]["ports"][0]["zone"], "other", "of one port")
-    tap.equal(len(kept(host)), 2, "both are kept")
+    answer = adopt(host, interface=box.interfaces[1][0], name="box", labels={"tier": "other"}, id="b0")
+    tap.equal(answer["result"]["ports"][0]["zone"], "other", "of another, with the same name and id")
+    zones = [port(host, side)["zone"] for side, _ in box.interfaces]
+    tap.equal(zones, ["shop", "other", "other"], "each port is what was said of it")
+    tap.equal(len(kept(host)), 3, "all are kept")
     box.agent.stop()
     wait_until(lambda: not kept(host), 20, "all is forgotten")
 

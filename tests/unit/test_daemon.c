@@ -110,8 +110,10 @@ static void ports_of_one_container_share_it(void **state)
 	owner_set(port_make(&view, 2, "v2", PORT_IDENTIFIED), "aa", "web", "one");
 	owner_set(port_make(&view, 3, "v3", PORT_IDENTIFIED), "aa", "web", "two");
 	owner_set(port_make(&view, 4, "v4", PORT_IDENTIFIED), "bb", "web", "one");
+	/* Something else is said of it: it was adopted, perhaps. */
+	owner_set(port_make(&view, 5, "v5", PORT_IDENTIFIED), "aa", "web-2", "one");
 	assert_int_equal(daemon_world_build(&view, &world, &index), 0);
-	assert_int_equal(world.containers.count, 2);
+	assert_int_equal(world.containers.count, 3);
 	assert_int_equal(world.ports.items[0].container, world.ports.items[1].container);
 	assert_int_not_equal(world.ports.items[0].container, world.ports.items[2].container);
 	free(index);

@@ -68,6 +68,10 @@ static void test_what_was_written_is_read(void **state)
 	assert_content("a", "");
 	assert_int_equal(stat("a", &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0600);
+	assert_int_equal(file_write_as("a", "all", 3, 0644, false, NULL), 0);
+	assert_content("a", "all");
+	assert_int_equal(stat("a", &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0644);
 	assert_int_equal(directory_count(), 1);
 }
 
