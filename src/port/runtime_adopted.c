@@ -26,13 +26,9 @@ struct adopted {
 	char problem[REASON_MAX]; /* why the file could not be read or written; "" */
 };
 
-static struct adopted *adopted_of(struct port_watch *watch)
+static struct adopted *adopted_of(const struct port_watch *watch)
 {
-	for (size_t i = 0; i < RUNTIME_COUNT; i++) {
-		if (runtimes[i] == &runtime_adopted)
-			return watch->states[i];
-	}
-	return NULL;
+	return watch->states[RUNTIME_ADOPTED];
 }
 
 static void value_free(void *value)
