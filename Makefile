@@ -113,7 +113,7 @@ MAINS     := $(wildcard src/daemon/main.c src/cli/main.c src/hook/*_main.c)
 SOURCES   := $(filter-out $(MAINS),$(sort $(foreach module,$(MODULES),$(wildcard src/$(module)/*.c))))
 PROGRAMS  := $(if $(filter src/daemon/main.c,$(MAINS)),$(BUILD)/bulkheadd) \
 	     $(if $(filter src/cli/main.c,$(MAINS)),$(BUILD)/bulkhead)
-HOOKS     := $(BUILD)/bulkhead-cni $(BUILD)/bulkhead-oci-hook $(BUILD)/bulkhead-lxc-hook
+HOOKS     := $(BUILD)/bulkhead-cni $(BUILD)/bulkhead-oci-hook $(BUILD)/bulkhead-lxc-hook $(BUILD)/bulkhead-oci-runtime
 LIBRARY   := $(BUILD)/libbulkhead.a
 
 BPF       := $(wildcard tc-bpf/*.bpf.c tests/bpf/*.bpf.c)
@@ -162,6 +162,7 @@ $(BUILD)/bulkheadd $(BUILD)/bulkhead:
 $(BUILD)/bulkhead-cni: $(BUILD)/obj/hook/cni_main.o $(LIBRARY)
 $(BUILD)/bulkhead-oci-hook: $(BUILD)/obj/hook/oci_main.o $(LIBRARY)
 $(BUILD)/bulkhead-lxc-hook: $(BUILD)/obj/hook/lxc_main.o $(LIBRARY)
+$(BUILD)/bulkhead-oci-runtime: $(BUILD)/obj/hook/runtime_main.o $(LIBRARY)
 $(HOOKS):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(LDLIBS)
@@ -276,7 +277,7 @@ install: all ## to $(DESTDIR)$(prefix)
 	$(Q)$(if $(filter %/bulkheadd,$(PROGRAMS)),$(INSTALL) -m 755 $(BUILD)/bulkheadd $(DESTDIR)$(sbindir)/)
 	$(Q)$(if $(filter %/bulkhead,$(PROGRAMS)),$(INSTALL) -m 755 $(BUILD)/bulkhead $(DESTDIR)$(bindir)/)
 	$(Q)$(INSTALL) -d $(DESTDIR)$(hookdir) $(DESTDIR)$(cnidir) $(DESTDIR)$(docdir)
-	$(Q)$(INSTALL) -m 755 $(BUILD)/bulkhead-oci-hook $(BUILD)/bulkhead-lxc-hook $(DESTDIR)$(hookdir)/
+	$(Q)$(INSTALL) -m 755 $(filter-out %-cni,$(HOOKS)) $(DESTDIR)$(hookdir)/
 	$(Q)$(INSTALL) -m 755 $(BUILD)/bulkhead-cni $(DESTDIR)$(cnidir)/
 	$(Q)sed 's|/usr/local/libexec/bulkhead|$(hookdir)|g' $(HOOKSFILE) >$(DESTDIR)$(docdir)/bulkhead-oci-hook.json
 	$(Q)chmod 644 $(DESTDIR)$(docdir)/bulkhead-oci-hook.json
@@ -287,7 +288,7 @@ install: all ## to $(DESTDIR)$(prefix)
 		>$(DESTDIR)$(unitdir)/bulkheadd.service && chmod 644 $(DESTDIR)$(unitdir)/bulkheadd.service)
 uninstall: ## remove what install has put there
 	$(Q)rm -f $(DESTDIR)$(sbindir)/bulkheadd $(DESTDIR)$(bindir)/bulkhead $(DESTDIR)$(unitdir)/bulkheadd.service \
-		$(DESTDIR)$(hookdir)/bulkhead-oci-hook $(DESTDIR)$(hookdir)/bulkhead-lxc-hook $(DESTDIR)$(cnidir)/bulkhead-cni \
+		$(addprefix $(DESTDIR)$(hookdir)/,$(notdir $(HOOKS))) $(DESTDIR)$(cnidir)/bulkhead-cni \
 		$(foreach page,$(MANUALS),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	$(Q)rm -rf $(DESTDIR)$(docdir)
 

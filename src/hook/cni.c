@@ -8,6 +8,7 @@
 #include "port/namespace.h"
 
 #define VERSION_DEFAULT "1.0.0" /* of an answer to what names none that is known */
+#define CHECK_WAIT_MS	1000	/* until the daemon has looked again; an open port is told at once then */
 
 /* The name of the port, the host's end of the veth. */
 static enum cni_code port_find(const struct cni_call *call, const char *mac, char ret_port[16], struct cni_error *error)
@@ -100,7 +101,7 @@ static enum cni_code run_check(const struct cni_call *call, const struct cni_con
 	if (code != CNI_OK)
 		return code;
 	request = json_pack("{s:s, s:s, s:s, s:i}", "command", "adopt", "interface", port, "netns", call->netns,
-			    "wait_ms", 0);
+			    "wait_ms", CHECK_WAIT_MS);
 	if (hook_ask(&config->hook, request, &why) == 0)
 		return CNI_OK;
 	if (why.code == -ECONNREFUSED)

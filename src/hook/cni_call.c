@@ -182,7 +182,9 @@ json_t *cni_request(const struct cni_call *call, const struct cni_config *config
 		put(request, "runtime", "cni");
 		put(request, "namespace", namespace);
 		put(request, "network", config->name);
-		json_object_set(request, "labels", config->labels);
+		/* None are said rather than 'it has none': an engine's own record may know some. */
+		if (json_object_size(config->labels) > 0)
+			json_object_set(request, "labels", config->labels);
 		(void)cni_result_take(config->previous, call->ifname, request, error);
 	}
 	json_decref(arguments);

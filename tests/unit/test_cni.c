@@ -243,7 +243,7 @@ static void test_request(void **state)
 	(void)state;
 	requests(CONFIG("1.0.0", ",\"prevResult\":" PREVIOUS), NULL,
 		 "{\"addresses\":[\"10.88.0.4/16\",\"fd88::4/64\"],\"gateways\":[\"10.88.0.1\",\"fd88::1\"],"
-		 "\"id\":\"c1\",\"labels\":{},\"mac\":\"66:4c:84:66:5f:1b\",\"name\":\"c1\",\"netns\":\"/run/netns/x\","
+		 "\"id\":\"c1\",\"mac\":\"66:4c:84:66:5f:1b\",\"name\":\"c1\",\"netns\":\"/run/netns/x\","
 		 "\"network\":\"pods\",\"runtime\":\"cni\"}");
 	/* As containerd's CRI says it; an unknown word is none of ours. */
 	requests(CONFIG("0.4.0",
@@ -268,7 +268,7 @@ static void test_addresses_of_other_interfaces(void **state)
 		       "{\"interface\":1,\"address\":\"10.0.0.2/8\"},{\"interface\":2,\"address\":\"10.0.0.3/8\"},"
 		       "{\"interface\":-1,\"address\":\"10.0.0.4/8\"},{\"interface\":99,\"address\":\"10.0.0.5/8\"}]}"),
 		NULL,
-		"{\"addresses\":[\"10.0.0.2/8\"],\"gateways\":[],\"id\":\"c1\",\"labels\":{},\"name\":\"c1\","
+		"{\"addresses\":[\"10.0.0.2/8\"],\"gateways\":[],\"id\":\"c1\",\"name\":\"c1\","
 		"\"netns\":\"/run/netns/x\",\"network\":\"pods\",\"runtime\":\"cni\"}");
 }
 
