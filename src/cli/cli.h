@@ -113,7 +113,10 @@ size_t cli_columns(const char *text);
 /* Sends a request (stolen) and waits for the answer. CLI_OK: *ret_result is a new reference. Otherwise the failure has
  * been told already and its exit code is returned. */
 int cli_ask(const struct cli *cli, json_t *request, json_t **ret_result);
-/* The same over a connection that stays open: TALK_CLOSED at first; the caller closes it. */
+/* Shows the answer: as it is with --json, or by `render`. */
+int cli_ask_and_show(const struct cli *cli, json_t *request,
+		     void (*render)(const struct cli *cli, const json_t *result));
+/* The same as cli_ask() over a connection that stays open: TALK_CLOSED at first; the caller closes it. */
 int cli_ask_on(const struct cli *cli, struct talk *talk, json_t *request, json_t **ret_result);
 /* Sends a request (stolen) and calls `fn` for each line until the daemon hangs up or `fn` returns false. */
 int cli_follow(const struct cli *cli, json_t *request, bool (*fn)(void *arg, json_t *line), void *arg);

@@ -96,6 +96,22 @@ int cli_ask(const struct cli *cli, json_t *request, json_t **ret_result)
 	return code;
 }
 
+int cli_ask_and_show(const struct cli *cli, json_t *request,
+		     void (*render)(const struct cli *cli, const json_t *result))
+{
+	json_t *result = NULL;
+	int code = cli_ask(cli, request, &result);
+
+	if (code != CLI_OK)
+		return code;
+	if (cli->json)
+		code = cli_print_json(cli, result);
+	else
+		render(cli, result);
+	json_decref(result);
+	return code;
+}
+
 int cli_follow(const struct cli *cli, json_t *request, bool (*fn)(void *arg, json_t *line), void *arg)
 {
 	struct talk talk = TALK_CLOSED;

@@ -144,46 +144,34 @@ static void print_adopted(const struct cli *cli, const json_t *result)
 	}
 }
 
+static void print_released(const struct cli *cli, const json_t *result)
+{
+	(void)cli;
+	printf("released %lld\n", (long long)cli_number(result, "released"));
+}
+
 int command_adopt(struct cli *cli, int argc, char **argv)
 {
-	json_t *request = json_object(), *result = NULL;
+	json_t *request = json_object();
 	int code = request_parse(cli, argc, argv, adopt_options, request);
 
 	if (code == CLI_OK && !json_object_get(request, "interface") && !json_object_get(request, "netns"))
 		code = cli_usage(cli, "adopt ", "an INTERFACE or --netns is needed");
-	if (code != CLI_OK) {
-		json_decref(request);
-		return code;
-	}
-	code = cli_ask(cli, request, &result);
-	if (code != CLI_OK)
-		return code;
-	if (cli->json)
-		code = cli_print_json(cli, result);
-	else
-		print_adopted(cli, result);
-	json_decref(result);
+	if (code == CLI_OK)
+		return cli_ask_and_show(cli, request, print_adopted);
+	json_decref(request);
 	return code;
 }
 
 int command_release(struct cli *cli, int argc, char **argv)
 {
-	json_t *request = json_object(), *result = NULL;
+	json_t *request = json_object();
 	int code = request_parse(cli, argc, argv, release_options, request);
 
 	if (code == CLI_OK && json_object_size(request) == 1)
 		code = cli_usage(cli, "release ", "an INTERFACE, --netns or --id is needed");
-	if (code != CLI_OK) {
-		json_decref(request);
-		return code;
-	}
-	code = cli_ask(cli, request, &result);
-	if (code != CLI_OK)
-		return code;
-	if (cli->json)
-		code = cli_print_json(cli, result);
-	else
-		printf("released %lld\n", (long long)cli_number(result, "released"));
-	json_decref(result);
+	if (code == CLI_OK)
+		return cli_ask_and_show(cli, request, print_released);
+	json_decref(request);
 	return code;
 }

@@ -16,41 +16,30 @@ static int no_arguments(struct cli *cli, int argc, char **argv)
 	return cli_no_more(cli, command, argc, argv);
 }
 
-static int ask_and_show(struct cli *cli, const char *command,
-			void (*render)(const struct cli *cli, const json_t *result))
+static json_t *request_of(const char *command)
 {
-	json_t *result = NULL;
-	int code = cli_ask(cli, json_pack("{s:s}", "command", command), &result);
-
-	if (code != CLI_OK)
-		return code;
-	if (cli->json)
-		code = cli_print_json(cli, result);
-	else
-		render(cli, result);
-	json_decref(result);
-	return code;
+	return json_pack("{s:s}", "command", command);
 }
 
 int command_status(struct cli *cli, int argc, char **argv)
 {
 	int code = no_arguments(cli, argc, argv);
 
-	return code == CLI_OK ? ask_and_show(cli, "status", render_status) : code;
+	return code == CLI_OK ? cli_ask_and_show(cli, request_of("status"), render_status) : code;
 }
 
 int command_ports(struct cli *cli, int argc, char **argv)
 {
 	int code = no_arguments(cli, argc, argv);
 
-	return code == CLI_OK ? ask_and_show(cli, "ports", render_ports) : code;
+	return code == CLI_OK ? cli_ask_and_show(cli, request_of("ports"), render_ports) : code;
 }
 
 int command_reload(struct cli *cli, int argc, char **argv)
 {
 	int code = no_arguments(cli, argc, argv);
 
-	return code == CLI_OK ? ask_and_show(cli, "reload", render_reload) : code;
+	return code == CLI_OK ? cli_ask_and_show(cli, request_of("reload"), render_reload) : code;
 }
 
 int command_counters(struct cli *cli, int argc, char **argv)

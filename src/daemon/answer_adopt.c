@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/text.h"
 #include "daemon/answer.h"
@@ -26,14 +25,6 @@ struct answer_wait {
 	answer_fn fn;
 	void *arg;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static json_t *error_with(const char *code, const char *message)
 {
@@ -174,7 +165,7 @@ static json_t *wait_result(const struct answer_wait *wait, const struct port_lis
 	if (wait->release)
 		return json_pack("{s:I}", "released", (json_int_t)wait->released);
 	return json_pack("{s:o,s:I}", "ports", ports_json(wait->daemon, ports), "milliseconds",
-			 (json_int_t)(now_ms() - wait->begin_ms));
+			 (json_int_t)(monotonic_ms() - wait->begin_ms));
 }
 
 /* What is in the way, for a person: the first port that is not open. */
@@ -218,7 +209,7 @@ static json_t *timeout_error(const struct answer_wait *wait, const struct port_l
 	if (wait->release)
 		return error_with("timeout", "it is forgotten, but the kernel has not followed yet");
 	obstacle(wait->daemon, ports, text, sizeof(text));
-	snprintf(message, sizeof(message), "after %lld ms %.480s", (long long)(now_ms() - wait->begin_ms), text);
+	snprintf(message, sizeof(message), "after %lld ms %.480s", (long long)(monotonic_ms() - wait->begin_ms), text);
 	error = error_with(some_conflict(ports) ? "conflict" : "timeout", message);
 	json_object_set_new(error, "ports", ports_json(wait->daemon, ports));
 	return error;
@@ -275,7 +266,7 @@ static struct answer_wait *wait_new(struct daemon *daemon, struct port_site *sit
 	wait->daemon = daemon;
 	wait->site = *site;
 	wait->looked = port_watch_looked(daemon->watch);
-	wait->begin_ms = now_ms();
+	wait->begin_ms = monotonic_ms();
 	loop_set_timer(wait->timer, ms, 0);
 	wait->next = daemon->waits;
 	daemon->waits = wait;

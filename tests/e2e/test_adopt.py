@@ -11,8 +11,9 @@ import threading
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
 from lib import tap
 from lib.agent import Agent
+from lib.engines import on
 from lib.host import Container, run, wait_until
-from lib.shop import scene
+from lib.shop import POLICY, scene
 
 NOBODY, DAEMON_GROUP = 65534, 1
 LONG = 30000  # ms: these come true long before
@@ -518,11 +519,35 @@ def test_hooks_file(host):
     tap.equal(told(), fail, "by default again")
 
 
+def engine_adds(host):
+    """an engine's own record adds what an adoption with its container's id leaves out, and nothing else"""
+    guest = host.run("front", "--label tier=front", "--label more=yes")
+    host.policy(POLICY)
+    host.start()
+    host.wait_guests("front")
+    (known,) = host.ports_of("front")
+    words = {"interface": known["interface"], "name": "mine"}
+    zones = lambda answer: [told.get("zone") for told in answer["result"]["ports"]]
+    answer = adopt(host, **words, id=known["id"])
+    tap.equal(zones(answer), ["shop"], "its labels are the engine's")
+    told = port(host, known["interface"])
+    tap.equal((told["container"], told["image"], told["network"]), ("mine", known["image"], known["network"]), "the record's")
+    tap.expect(guest.address() in told["addresses"], f"its address is the engine's: {told['addresses']}")
+    tap.equal(zones(adopt(host, **words, id=known["id"], labels={"tier": "other"})), ["other"], "labels that are said count")
+    tap.equal(zones(adopt(host, **words, id=known["id"], labels={})), [None], "also when it is said that there are none")
+    tap.equal(zones(adopt(host, **words, id="0" * 64)), [None], "another container's record adds nothing")
+    tap.equal(zones(adopt(host, **words)), [None], "nor does one without an id")
+    tap.equal(host.ask("release", interface=known["interface"]), {"released": 1}, "one port has one adoption")
+    host.wait_guests("front")
+    tap.equal(port(host, known["interface"])["zone"], "shop", "it is the engine's again")
+
+
 if __name__ == "__main__":
     tap.main(
         [
             test_adopt, test_wait, test_timeout, test_many, test_nonsense, test_survives, test_release, test_reused,
             test_moved, test_conflict, test_before, test_namespace, test_group, test_command, test_hooks_file,
+            on("docker")(engine_adds),
         ],
         jobs=3,
     )

@@ -9,6 +9,7 @@
 #include "port/docker.h"
 #include "port/http.h"
 #include "port/podman.h"
+#include "port/runtime_adopted.h"
 #include "port/runtime_netns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -86,6 +87,51 @@ static void try_podman(const json_t *json)
 	free(container.sandbox);
 }
 
+static void must_be_adoption(const struct adoption *adoption)
+{
+	const struct owner *owner = &adoption->word.owner;
+
+	must(owner->name && owner->name[0] && owner->runtime && owner->runtime[0]);
+	must_be_text(owner->name, PORT_NAME_MAX);
+	must_be_text(owner->id, PORT_NAME_MAX);
+	must_be_text(owner->image, PORT_VALUE_MAX);
+	must(owner->labels.count <= PORT_LABELS_MAX && adoption->word.subnet_count <= 2);
+	must_be_usable(&adoption->word.addresses);
+	must_be_usable(&adoption->word.gateways);
+}
+
+/* What is written of it is read again as the same. */
+static void try_adoption(const json_t *json)
+{
+	struct adoption adoption, again;
+	char reason[REASON_MAX] = "";
+	json_t *record;
+
+	if (adoption_parse(json, &adoption, reason) < 0) {
+		must(reason[0]);
+		return;
+	}
+	must_be_adoption(&adoption);
+	adoption.site.ifindex = 7;
+	if (adoption_write(&adoption, json) == 0) {
+		record = port_json_parse(adoption.text, strlen(adoption.text));
+		must(record && adoption_read(record, &again, reason) == 0);
+		must(strcmp(adoption.text, again.text) == 0);
+		adoption_free(&again);
+		json_decref(record);
+	}
+	adoption_free(&adoption);
+}
+
+static int take_adopted(void *arg, struct adoption *adoption)
+{
+	(void)arg;
+	must_be_adoption(adoption);
+	must(adoption->site.ifindex || adoption->site.cookie);
+	adoption_free(adoption);
+	return 0;
+}
+
 static void try_text(const char *text, size_t size)
 {
 	struct docker_event event;
@@ -95,6 +141,7 @@ static void try_text(const char *text, size_t size)
 	size_t body;
 	int status;
 
+	(void)adopted_parse(text, size, "b", 1, take_adopted, NULL, NULL);
 	docker_event_parse(text, size, &event);
 	must(!event.container[0] || engine_is_id(event.container));
 	if (netns_meta_parse(text, size, &owner, reason) < 0)
@@ -118,6 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_network(json);
 	try_network(json_array_get(json, 0));
 	try_podman(json);
+	try_adoption(json);
 	json_decref(json);
 	free(text);
 	return 0;

@@ -7,3 +7,5 @@ bulkhead -s /nowhere/socket explain a b c
 bulkhead -s /nowhere/socket explain --batch questions
 bulkhead -s policy/shop.yaml status
 bulkhead -s $(printf '%0120d' 0) status
+bulkhead -s /nowhere/socket adopt veth0 --name web-1 --label tier=front
+bulkhead -s /nowhere/socket --json release veth0

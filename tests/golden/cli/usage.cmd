@@ -29,3 +29,18 @@ bulkhead uninstall --prge
 bulkhead counters --unusd
 bulkhead $'\e[31mred'
 bulkhead --version
+bulkhead help adopt
+bulkhead release --help
+bulkhead adopt
+bulkhead adopt --name x
+bulkhead adopt veth0 --label tier
+bulkhead adopt veth0 --label =front
+bulkhead adopt veth0 --wait long
+bulkhead adopt veth0 --wait 60001
+bulkhead adopt veth0 --nane x
+bulkhead adopt veth0 veth1
+bulkhead adopt veth0 --name $'\xff'
+bulkhead adopt veth0 --policy policy
+bulkhead release
+bulkhead release veth0 --label x
+bulkhead --json release
