@@ -98,10 +98,11 @@ static bool peer_in_group(int fd, gid_t group)
 	return false;
 }
 
+static const char forbidden[] = "only root and the daemon's group may ask";
+
 /* NULL, or why it may not. Those whose answers come later don't count: they are bounded by themselves. */
 static const char *peer_refusal(const struct control *control, int fd, bool *ret_root)
 {
-	static const char forbidden[] = "only root and the daemon's group may ask";
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 	size_t room = CLIENTS_MAX;
@@ -521,8 +522,9 @@ static int client_add(struct control *control, int fd, bool root)
 
 static void refuse(int fd, const char *why)
 {
-	char line[128];
-	int length = snprintf(line, sizeof(line), "{\"ok\":false,\"error\":{\"message\":\"%s\"}}\n", why);
+	char line[160];
+	int length = snprintf(line, sizeof(line), "{\"ok\":false,\"error\":{\"message\":\"%s\",\"code\":\"%s\"}}\n",
+			      why, why == forbidden ? "denied" : "busy");
 
 	if (length > 0)
 		(void)!send(fd, line, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT);

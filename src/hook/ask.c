@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/talk.h"
 #include "hook.h"
 
-#define REQUEST_MAX (64u << 10)	 /* the daemon's bound */
-#define ANSWER_MAX  (256u << 10) /* bytes: a namespace has at most a few ports */
+#define REQUEST_MAX   (64u << 10)  /* the daemon's bound */
+#define BUSY_PAUSE_MS 50	   /* until a daemon that has too many to serve at once is asked again */
+#define ANSWER_MAX    (256u << 10) /* bytes: a namespace has at most a few ports */
 
 struct answer_code {
 	const char *text;
@@ -15,7 +17,7 @@ struct answer_code {
 };
 static const struct answer_code answer_codes[] = {
 	{"timeout", -ETIMEDOUT}, {"invalid", -EINVAL},	       {"conflict", -EADDRINUSE},
-	{"denied", -EACCES},	 {"unsupported", -EOPNOTSUPP},
+	{"denied", -EACCES},	 {"unsupported", -EOPNOTSUPP}, {"busy", -EBUSY},
 };
 
 /* An answer that is none of the daemon's is as good as no daemon. */
@@ -111,13 +113,19 @@ static int request_send(const char *socket, json_t *request, int64_t bound_ms, s
 	const char *command = json_string_value(json_object_get(request, "command"));
 	bool adopts = command && strcmp(command, "adopt") == 0;
 	int64_t deadline_ms = monotonic_ms() + bound_ms;
+	int r;
 
 	json_decref(request);
 	if (!text)
 		return error_set(error, -ENOMEM, "memory is short, or a text is no UTF-8");
 	if (strlen(text) >= REQUEST_MAX)
 		return error_set(error, -E2BIG, "labels and addresses are larger than %u bytes", REQUEST_MAX);
-	return exchange(socket, text, strlen(text), adopts, deadline_ms, error);
+	r = exchange(socket, text, strlen(text), adopts, deadline_ms, error);
+	while (r == -EBUSY && monotonic_ms() + BUSY_PAUSE_MS < deadline_ms) {
+		(void)poll(NULL, 0, BUSY_PAUSE_MS);
+		r = exchange(socket, text, strlen(text), adopts, deadline_ms, error);
+	}
+	return r == -EBUSY ? error_set(error, -ETIMEDOUT, "%s", error->text) : r;
 }
 
 /* No daemon, or not in time: what the administrator has said is done. */

@@ -54,6 +54,23 @@ def port_of(host, interface):
     return next((port for port in host.ask("ports") if port["interface"] == interface), None)
 
 
+def recorder(host):
+    """A hook for behind ours: it notes what the ports are when the container's process is about to start. A first packet
+    alone does not tell, since a kernel that gets no answer to its first question for a MAC address asks again."""
+    path = pathlib.Path(host.directory, "record")
+    command = f"{BUILD}/bulkhead --socket {host.socket_path} --json ports"
+    path.write_text(f"#!/bin/sh\n{command} >>{host.directory}/at-start 2>/dev/null || true\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def open_at_start(host, name):
+    """The container was held: its port was open before its process began."""
+    last = pathlib.Path(host.directory, "at-start").read_text().splitlines()[-1]
+    states = {port.get("container"): port["state"] for port in json.loads(last)}
+    tap.equal(states.get(name), "open", f"the port of {name} when it starts")
+
+
 # ---- CNI
 
 
@@ -218,6 +235,39 @@ def test_cni_without_daemon_closed(host, network, sandbox):
     tap.expect(web.reach("udp", db.address(), 5432, FIRST), "open when it is adopted")
 
 
+def test_cni_busy(host, network, sandbox):
+    """CNI: a daemon that has as many clients as it serves is asked again, until there is no more time"""
+    started(host)
+    one = sandbox("web-1")
+    before, _ = network.plugin("ADD", network.plugins[0], one)
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(32)]
+    for client in crowd:
+        client.connect(host.socket_path)
+    try:
+        network.plugin("ADD", {**network.plugins[1], "wait_ms": 100}, one, before)
+    except Failure as failure:
+        tap.equal(failure.error["code"], 11, f"code: try again; {failure}")
+        tap.expect("too many" in failure.error["msg"], failure.error)
+    else:
+        raise AssertionError("served beside a crowd")
+    failures = []
+
+    def add():
+        try:
+            network.plugin("ADD", {**network.plugins[1], "wait_ms": 60000}, one, before)
+        except Failure as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    for client in crowd:
+        client.close()
+    thread.join()
+    tap.equal(failures, [], "failures")
+    one.result = before
+    tap.equal(port_of(host, one.port())["state"], "open", "served when there is room")
+
+
 def slow_listener(host, text):
     """Somebody at the daemon's socket who reads and then says this, and no more."""
     server = socket.socket(socket.AF_UNIX)
@@ -316,10 +366,11 @@ def oci_holds(program):
         if why:
             raise tap.Skip(why)
         net, runtime = town(host), Runtime(host, program)
-        hook = oci_hook(host, "--runtime", program)
+        hook, record = oci_hook(host, "--runtime", program), [recorder(host)]
         for number in range(3):
-            web = runtime.run(f"c{number}", ASK, [[net, f"vc{number}", "10"], hook], annotations={"tier": "front"})
+            web = runtime.run(f"c{number}", ASK, [[net, f"vc{number}", "10"], hook, record], annotations={"tier": "front"})
             tap.equal(web.stdout.strip(), "reached", f"{number}: by its annotation; {web.stderr}")
+            open_at_start(host, f"c{number}")
         other = runtime.run("other-1", ASK_SOON, [[net, "vo1", "11"], hook])
         tap.equal(other.stdout.strip(), "refused", f"in another zone; {other.stderr}")
         flow = host.wait_flow(from_="other-1", to="db", verdict="deny", timeout=PATIENCE)
@@ -333,8 +384,9 @@ def oci_holds(program):
         run("ip", "-n", pinned.name, "addr", "add", "10.77.0.12/24", "dev", "eth0")
         run("ip", "-n", pinned.name, "link", "set", "eth0", "up")
         run("ip", "link", "set", "vpin", "up")
-        web = runtime.run("web-1", ASK, [hook], netns=f"/run/netns/{pinned.name}")
+        web = runtime.run("web-1", ASK, [hook, record], netns=f"/run/netns/{pinned.name}")
         tap.equal(web.stdout.strip(), "reached", f"by its name; {web.stderr}")
+        open_at_start(host, "web-1")
 
     test.__name__ = f"test_oci_{program}"
     test.__doc__ = f"OCI: {program} holds the start; the first packet arrives where the policy allows it, and not where not"
@@ -384,12 +436,14 @@ def test_lxc(host):
         raise tap.Skip(f"LXC does not run here: {said.strip()[-300:]}")
     for version in (0, 1):
         hooks = [f"lxc.hook.version = {version}"]
-        start = f"lxc.hook.start-host = {program}"
+        start, record = f"lxc.hook.start-host = {program}", f"lxc.hook.start-host = {recorder(host)}"
         up = f"lxc.net.0.script.up = {program} --address 10.77.0.20/24"
-        _, result, said = lxc_start(host, f"a{version}", ASK, [*net, *hooks, f"{start} --label tier=front"])
+        _, result, said = lxc_start(host, f"a{version}", ASK, [*net, *hooks, f"{start} --label tier=front", record])
         tap.equal(result.strip(), "reached", f"start-host, version {version}: {said[-2000:]}")
-        _, result, said = lxc_start(host, f"b{version}", ASK, [*net, *hooks, f"{up} --label tier=front"])
+        open_at_start(host, f"a{version}")
+        _, result, said = lxc_start(host, f"b{version}", ASK, [*net, *hooks, f"{up} --label tier=front", record])
         tap.equal(result.strip(), "reached", f"script.up, version {version}: {said[-2000:]}")
+        open_at_start(host, f"b{version}")
         _, result, said = lxc_start(host, f"other-{version}", ASK_SOON, [*net, *hooks, f"{start} --label x=y"])
         tap.equal(result.strip(), "refused", f"another zone, version {version}: {said[-2000:]}")
         code, result, said = lxc_start(host, f"c{version}", "echo started", [*net, *hooks, f"lxc.net.0.script.up = {program}"])
@@ -414,6 +468,8 @@ def podman_hooks(host):
     config["hook"]["path"] = str(BUILD / "bulkhead-oci-hook")
     config["hook"]["args"] += ["--state", f"{host.directory}/state"]
     (folder / "bulkhead-oci-hook.json").write_text(json.dumps(config))
+    config["hook"] = {"path": recorder(host)}
+    (folder / "later.json").write_text(json.dumps(config))
     return str(folder)
 
 
@@ -444,6 +500,7 @@ def engine_holds(host, start):
     ask = ASK.replace(DB, db.address())
     for number in range(3):
         tap.equal(start(f"c{number}", ask, "--label tier=front").strip(), "reached", f"{number}: by its label")
+        open_at_start(host, f"c{number}")
     tap.equal(start("other-1", ask.replace(f"-W {FIRST}", "-W 1")).strip(), "refused", "another zone")
     host.kill()
     try:
@@ -474,7 +531,7 @@ def docker_options(folder):
 def test_docker(host, folder):
     """Docker: the runtime in front of runc holds the start; without a daemon it fails, and who has no port is not held up"""
     scripts = {
-        "hook": f'exec {BUILD}/bulkhead-oci-hook "$@" --state {host.directory}/state',
+        "hook": f'{BUILD}/bulkhead-oci-hook "$@" --state {host.directory}/state && {recorder(host)}',
         "runtime": f'exec {BUILD}/bulkhead-oci-runtime --bulkhead-hook {folder}/hook "$@"',
     }
     for name, line in scripts.items():
@@ -498,6 +555,7 @@ TESTS = [
     cni(test_cni_no_port),
     cni(test_cni_without_daemon_fail),
     cni(test_cni_without_daemon_closed),
+    cni(test_cni_busy),
     cni(test_cni_hangs_and_garbage),
     oci_holds("runc"),
     oci_holds("crun"),

@@ -218,6 +218,7 @@ static const struct failure failures[] = {
 	{"{\"ok\":false}\n", LISTENER_ANSWERS, -ECONNREFUSED},
 	{"{\"ok\":false,\"error\":\"no\"}\n", LISTENER_ANSWERS, -ECONNREFUSED},
 	{REFUSAL("timeout"), LISTENER_ANSWERS, -ETIMEDOUT},
+	{REFUSAL("busy"), LISTENER_ANSWERS, -ECONNREFUSED}, /* asked again, and nobody was there */
 };
 
 static void test_no_daemon_that_is_one(void **state)
