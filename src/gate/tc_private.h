@@ -131,8 +131,9 @@ struct nl_sock;
 
 struct tc_watch {
 	struct gate_callbacks callbacks;
-	struct loop_source *ring_source, *filter_source, *pin_source;
+	struct loop_source *ring_source, *filter_source, *pin_source, *line_timer;
 	struct ring_buffer *ring;
+	size_t line_cursor;	 /* the port whose line of programs is looked at next */
 	struct nl_sock *filters; /* RTNLGRP_TC */
 	int pins;		 /* inotify */
 	unsigned int budget;	 /* events left in this wake-up */
@@ -235,6 +236,8 @@ bool tc_tcx_probe(void);
 int tc_tcx_attach(struct tc_gate *tc, struct tc_port *port, enum tc_direction direction, struct error *error);
 int tc_tcx_check(struct tc_gate *tc, const struct tc_port *port, enum tc_direction direction, struct text *drift);
 /* The pinned link of an interface; -1 when there is none or it is dead or another's. */
+/* Is our program the first in line? In one call, where tc_tcx_check() takes three. True when it can't be seen. */
+bool tc_tcx_leads(const struct tc_gate *tc, const struct tc_port *port, enum tc_direction direction);
 int tc_tcx_open(const char *pin_dir, uint32_t ifindex, enum tc_direction direction);
 bool tc_tcx_is_dead(int fd); /* its interface has gone */
 void tc_tcx_detach(const char *pin_dir, uint32_t ifindex, enum tc_direction direction);

@@ -214,6 +214,14 @@ int tc_tcx_check(struct tc_gate *tc, const struct tc_port *port, enum tc_directi
 	return 0;
 }
 
+bool tc_tcx_leads(const struct tc_gate *tc, const struct tc_port *port, enum tc_direction direction)
+{
+	uint32_t ids[TC_LINE_MAX];
+	int count = tc_tcx_line(port->ifindex, direction, ids);
+
+	return count < 0 || (count > 0 && tc_program_is_ours(tc, direction, ids[0]));
+}
+
 void tc_tcx_detach(const char *pin_dir, uint32_t ifindex, enum tc_direction direction)
 {
 	char path[TC_PATH_MAX], name[64];

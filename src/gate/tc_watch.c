@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel tells by itself: the programs' events, filters that others remove, pins that go. */
+/* What the kernel tells by itself: the programs' events, filters that others remove, pins that go; and, since it does
+ * not tell of links that somebody detaches, a look at these each second. */
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -15,6 +16,10 @@
 #include "gate/tc_private.h"
 
 #define EVENTS_A_TURN 256u /* handed out before the loop looks at its other sources: a flood must not starve them */
+#define LINES_PERIOD_MS 1000
+/* Each look takes the kernel's lock of interfaces, less than a microsecond long, unless containers are just being
+ * started: then others hold it for milliseconds, and the rest of the ports waits for the next second. */
+#define LINES_TURN_NS 2000000u
 
 static int event_take(void *arg, void *data, size_t size)
 {
@@ -157,6 +162,52 @@ static int pins_watch(struct tc_gate *tc, struct loop *loop, struct error *error
 	return loop_add_fd(loop, tc->watch.pins, EPOLLIN, pins_read, tc, &tc->watch.pin_source);
 }
 
+static bool port_leads(const struct tc_gate *tc, const struct tc_port *port)
+{
+	for (int direction = 0; direction < TC_DIRECTION_MAX; direction++)
+		if (!tc_tcx_leads(tc, port, direction))
+			return false;
+	return true;
+}
+
+/* A detached link, or a program that was put ahead of ours: RTNLGRP_TC knows of filters only. */
+static void lines_look(struct loop *loop, void *arg)
+{
+	struct tc_gate *tc = arg;
+	struct tc_watch *watch = &tc->watch;
+	uint64_t end = tc_boot_ns() + LINES_TURN_NS;
+	size_t left = map_count(tc->ports);
+	bool lead = true;
+	void *value;
+
+	(void)loop;
+	for (; left && lead && tc_boot_ns() < end; left--) {
+		const struct tc_port *port;
+
+		if (!map_next(tc->ports, &watch->line_cursor, NULL, NULL, &value)) {
+			watch->line_cursor = 0;
+			if (!map_next(tc->ports, &watch->line_cursor, NULL, NULL, &value))
+				return;
+		}
+		port = value;
+		lead = !port->attached || port_leads(tc, port);
+	}
+	if (!lead)
+		drift_look(tc, "");
+}
+
+static int lines_watch(struct tc_gate *tc, struct loop *loop, struct error *error)
+{
+	int result;
+
+	if (!tc->tcx)
+		return 0;
+	result = loop_add_timer(loop, lines_look, tc, &tc->watch.line_timer);
+	if (result == 0)
+		result = loop_set_timer(tc->watch.line_timer, LINES_PERIOD_MS, LINES_PERIOD_MS);
+	return result < 0 ? error_set(error, result, "cannot make a timer: %s", strerror(-result)) : 0;
+}
+
 int tc_gate_watch(struct tc_gate *tc, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error)
 {
 	int result;
@@ -173,6 +224,8 @@ int tc_gate_watch(struct tc_gate *tc, struct loop *loop, const struct gate_callb
 		result = filters_watch(tc, loop, error);
 	if (result == 0)
 		result = pins_watch(tc, loop, error);
+	if (result == 0)
+		result = lines_watch(tc, loop, error);
 	if (result < 0)
 		tc_watch_stop(tc);
 	return result;
@@ -185,6 +238,7 @@ void tc_watch_stop(struct tc_gate *tc)
 	loop_remove(watch->ring_source);
 	loop_remove(watch->filter_source);
 	loop_remove(watch->pin_source);
+	loop_remove(watch->line_timer);
 	ring_buffer__free(watch->ring);
 	if (watch->filters)
 		nl_socket_free(watch->filters);
