@@ -120,10 +120,12 @@ BPF       := $(wildcard tc-bpf/*.bpf.c tests/bpf/*.bpf.c)
 SKELETONS := $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(BPF)))
 
 # Programs are tests/{unit,bpf}/test_*.c, tests/bpf/bench*.c, tests/tools/*.c and tests/fuzz/fuzz_*.c. The other C files
-# there, and tests/lib/*.c, go to an archive that each of them is linked with.
+# there, and tests/lib/*.c, go to an archive that each of them is linked with. tests/e2e/*.c run in containers that hold
+# nothing else: each is linked statically, alone.
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c tests/bpf/bench*.c))
 TOOLS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
+STATICS    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/e2e/*.c))
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS    := $(filter-out tests/unit/test_% tests/bpf/test_% tests/bpf/bench% %.bpf.c,\
 	      $(wildcard tests/lib/*.c tests/unit/*.c tests/bpf/*.c))
@@ -134,7 +136,7 @@ fuzz_object = $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(1))
 
 TEST_SOURCES := $(filter-out %.bpf.c,$(wildcard tests/unit/*.c tests/bpf/*.c tests/tools/*.c tests/lib/*.c))
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
-C_SOURCES    := $(SOURCES) $(MAINS) $(TEST_SOURCES) $(FUZZ_SOURCES)
+C_SOURCES    := $(SOURCES) $(MAINS) $(TEST_SOURCES) $(FUZZ_SOURCES) $(wildcard tests/e2e/*.c)
 OBJECTS      := $(call object,$(SOURCES) $(MAINS) $(TEST_SOURCES))
 FORMATTED    := $(sort $(wildcard src/*/*.[ch] tc-bpf/*.[ch] tests/*/*.[ch]))
 
@@ -144,7 +146,7 @@ FORMATTED    := $(sort $(wildcard src/*/*.[ch] tc-bpf/*.[ch] tests/*/*.[ch]))
 	format-check tidy install uninstall clean distclean help
 
 all: $(LIBRARY) $(PROGRAMS) $(HOOKS) ## the daemon, the command and the hooks
-build-tests: $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) all ## the tests' programs
+build-tests: $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) $(STATICS) all ## the tests' programs
 build-fuzz: $(FUZZERS) ## the fuzzers (clang)
 
 # The objects of main() are no part of the library: a test has its own.
@@ -212,6 +214,11 @@ $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lcmocka $(LDLIBS)
+
+$(STATICS): $(BUILD)/%: %.c Makefile
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CSTD) -O2 $(WARNINGS) -static -MMD -MP -MT $@ -MF $@.d -o $@ $<
 
 # The library once more, by clang, so that the fuzzer sees which branches of it an input reaches.
 $(BUILD)/fuzz/obj/%.o: %.c Makefile
@@ -303,6 +310,6 @@ help: ## this list
 	@echo 'Variables: V=1 (show commands), BUILD=DIR, SANITIZE=1 (ASan and UBSan, in build-asan), WERROR=0, CC, CFLAGS, DESTDIR, prefix'
 
 -include $(OBJECTS:.o=.d)
--include $(addsuffix .d,$(TIDY))
+-include $(addsuffix .d,$(TIDY) $(STATICS))
 -include $(patsubst %.o,%.d,$(call fuzz_object,$(SOURCES) $(FUZZ_SOURCES)))
 -include $(patsubst %.bpf.c,$(BUILD)/gen/%.bpf.o.d,$(notdir $(BPF)))

@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "gate/tc_private.h"
 
-#define EVENTS_A_TURN 256u /* handed out before the loop looks at its other sources: a flood must not starve them */
+#define EVENTS_A_TURN	256u /* handed out before the loop looks at its other sources: a flood must not starve them */
 #define LINES_PERIOD_MS 1000
 /* Each look takes the kernel's lock of interfaces, less than a microsecond long, unless containers are just being
  * started: then others hold it for milliseconds, and the rest of the ports waits for the next second. */

@@ -71,9 +71,9 @@ class Engine:
     def __call__(self, *arguments, check=True):
         return run(self.command, *arguments, env=self.environment, check=check)
 
-    def remove(self, name):
+    def remove(self, *names):
         """At once: many programs mind no SIGTERM when they are a container's first process."""
-        self("rm", "-f", *(["-t", "0"] if self.name == "podman" else []), name)
+        self("rm", "-f", *(["-t", "0"] if self.name == "podman" else []), *names)
 
     def daemon_options(self):
         return (
