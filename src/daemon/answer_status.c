@@ -322,9 +322,10 @@ static void put_foreign_problems(const json_t *gate, json_t *problems)
 		"a rule in chain %s of table %s %s writes bits of the packet mark that are ours (%s): what "
 		"passes it loses its sender and is dropped; see --stamp-shift of bulkheadd",
 		text_of(item, "chain"), text_of(item, "family"), text_of(item, "table"), text_of(item, "bits"));
-	json_array_foreach(foreign, i, item) problem_add(
-		problems, "another %s program runs ahead of ours at %s, %s: what it lets pass is not judged",
-		text_of(item, "attach"), text_of(item, "interface"), text_of(item, "direction"));
+	json_array_foreach(foreign, i, item)
+		problem_add(problems, "another %s program runs ahead of ours at %s, %s: what it %s is not judged",
+			    text_of(item, "attach"), text_of(item, "interface"), text_of(item, "direction"),
+			    strcmp(text_of(item, "attach"), "xdp") == 0 ? "redirects" : "lets pass");
 }
 
 static void put_watcher_problems(const json_t *watcher, json_t *problems)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <string.h>
 #include <unistd.h>
@@ -105,6 +107,23 @@ static int tcx_ahead(const struct tc_gate *tc, const struct tc_port *port, enum 
 	return 0;
 }
 
+/* An XDP program at the host's end takes what the container sends before we see it, and may hand it to any interface.
+ */
+static int xdp_below(const struct tc_port *port, json_t *array)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+	uint32_t id;
+	char name[32];
+
+	if (bpf_xdp_query((int)port->ifindex, 0, &opts) < 0 || opts.attach_mode == XDP_ATTACHED_NONE)
+		return 0;
+	id = opts.prog_id ? opts.prog_id : opts.drv_prog_id ? opts.drv_prog_id : opts.skb_prog_id;
+	tc_program_name(id, name);
+	return json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:i}", "interface", port->name, "direction",
+						      tc_direction_names[TC_INGRESS], "attach", "xdp", "program", name,
+						      "id", id));
+}
+
 json_t *tc_attach_foreign(struct tc_gate *tc)
 {
 	json_t *array = json_array();
@@ -113,6 +132,8 @@ json_t *tc_attach_foreign(struct tc_gate *tc)
 	for (size_t i = 0; array && map_next(tc->ports, &i, NULL, NULL, &value);) {
 		const struct tc_port *port = value;
 
+		if (port->attached)
+			xdp_below(port, array);
 		for (int direction = 0; direction < TC_DIRECTION_MAX && port->attached; direction++) {
 			tcx_ahead(tc, port, direction, array);
 			if (!tc->tcx)

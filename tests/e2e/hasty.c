@@ -4,6 +4,7 @@
  *
  *     hasty NUMBER VICTIM VICTIM-MAC OUTSIDE GATEWAY ALLOWED-SOURCE
  *
+ * What goes out by its first interface carries NUMBER, by the next one NUMBER + 1, and so on.
  * It is linked statically and needs no file: it is put into images that have nothing else. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,6 +32,7 @@
 
 struct interface {
 	unsigned int index;
+	uint16_t number;
 	char name[IFNAMSIZ];
 	unsigned char mac[ETH_ALEN];
 	struct in_addr address;
@@ -58,7 +60,7 @@ static long long now_ms(void)
 
 static struct hasty_mark mark(const struct interface *interface, enum hasty_sort sort)
 {
-	struct hasty_mark result = {.number = htons(number), .ifindex = htons((uint16_t)interface->index)};
+	struct hasty_mark result = {.number = htons(interface->number), .ifindex = htons((uint16_t)interface->index)};
 
 	memcpy(result.magic, HASTY_MAGIC, sizeof(result.magic));
 	result.sort = (uint8_t)sort;
@@ -213,7 +215,7 @@ static int socket_open(const struct interface *interface, int type)
 
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-		own.sin_port = htons((uint16_t)(HASTY_PORT_SOURCE + number));
+		own.sin_port = htons((uint16_t)(HASTY_PORT_SOURCE + interface->number));
 	}
 	if (bind(fd, (struct sockaddr *)&own, sizeof(own)) < 0) {
 		close(fd);
@@ -285,18 +287,26 @@ static struct interface *interface_get(unsigned int index)
 			return &interfaces[i];
 	if (interface_count == INTERFACES_MAX)
 		return NULL;
-	interfaces[interface_count] = (struct interface){.index = index, .udp = -1, .tcp = {-1, -1}};
+	interfaces[interface_count] = (struct interface){
+		.index = index,
+		.number = (uint16_t)(number + interface_count),
+		.udp = -1,
+		.tcp = {-1, -1},
+	};
 	return &interfaces[interface_count++];
 }
 
 static void interface_send(const struct if_nameindex *name)
 {
-	struct interface *interface = interface_get(name->if_index);
+	struct interface *interface;
 	struct ifreq request = {0};
 
 	memcpy(request.ifr_name, name->if_name, strnlen(name->if_name, IFNAMSIZ - 1));
-	if (!interface || ioctl(control_socket, SIOCGIFFLAGS, &request) < 0 || !(request.ifr_flags & IFF_UP) ||
+	if (ioctl(control_socket, SIOCGIFFLAGS, &request) < 0 || !(request.ifr_flags & IFF_UP) ||
 	    (request.ifr_flags & IFF_LOOPBACK))
+		return;
+	interface = interface_get(name->if_index);
+	if (!interface)
 		return;
 	memcpy(interface->name, request.ifr_name, sizeof(interface->name));
 	if (ioctl(control_socket, SIOCGIFHWADDR, &request) == 0)

@@ -70,7 +70,7 @@ def test_flush_killed(host):
     host.start()
     host.wait_open()
     tap.equal(tables(), before, "tables of the new daemon")
-    no_leak(traffic)
+    traffic.no_leak()
     holds(host, "with a new daemon")
 
 
@@ -93,14 +93,7 @@ def test_flush_unowned(host):
     status = host.ask("status")
     tap.expect("nft" in status["repairs"].get("who", "nft"), f"who did it: {status['repairs']}")
     tap.expect("nft" in host.log(), "the log says who did it")
-    no_leak(traffic)
-
-
-def no_leak(traffic):
-    """What was open may have been held up for the moment of the repair, but nothing denied came through."""
-    traffic.mallory.spam_stop(traffic.spam)
-    tap.equal(sum(traffic.mark in frame for frame in traffic.db.sniff_stop(traffic.sniff)), 0, "denied frames that arrived")
-    traffic.lively("after all")
+    traffic.no_leak()
 
 
 def same(ruleset, other):
@@ -122,7 +115,7 @@ def damaged(host, damages):
         wait_until(lambda: host.ask("status")["health"] == "ok", REPAIR, f"{what} is repaired")
         host.wait_open()
         holds(host, f"after {what}")
-    no_leak(traffic)
+    traffic.no_leak()
 
 
 def test_removed_clsact(host):
@@ -152,7 +145,7 @@ def test_clsact_removed_tcx(host):
     holds(host, "with foreign filters that let all pass")
     for interface in ("vweb0", "vdb0", "vmallory0"):
         run("tc", "qdisc", "del", "dev", interface, "clsact")
-    no_leak(traffic)
+    traffic.no_leak()
     holds(host, "after clsact came and went")
 
 

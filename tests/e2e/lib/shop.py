@@ -64,6 +64,16 @@ class Traffic:
         for connection in self.connections:
             tap.expect(self.web.exchange(connection, b"x" * 4000, 3), f"{when}: a kept connection goes on")
 
+    def no_leak(self, when="after all"):
+        """What was open may have been held up for the moment of a repair, but nothing denied came through. (sent, came
+        back) of the datagrams."""
+        self.mallory.spam_stop(self.spam)
+        leaked = sum(self.mark in frame for frame in self.db.sniff_stop(self.sniff))
+        tap.equal(leaked, 0, f"{when}: denied frames that arrived")
+        self.lively(when)
+        sent, echoed = zip(*(self.web.pump_stop(pump) for pump in self.pumps))
+        return sum(sent), sum(echoed)
+
     def finish(self, when):
         self.lively(when)
         enough = lambda: all(self.web.pump_progress(pump)[0] > 100 for pump in self.pumps)
