@@ -8,11 +8,13 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
 from lib import namespace, tap
+from lib.engines import EngineContainer, EngineHost
 from lib.host import BUILD, run, wait_until
 from lib.shop import Traffic, holds, scene
 
@@ -262,78 +264,81 @@ def test_other_tcx(host):
     report(traffic)
 
 
-FILTERS = (("vweb0", "ingress"), ("vweb0", "egress"), ("vdb0", "ingress"), ("vdb0", "egress"))
+FILTERS = [(interface, direction) for interface in ("vweb0", "vdb0") for direction in ("ingress", "egress")]
+OK, SHOT = 0, 2
 
 
-def filters_add():
+def filter_add(interface, direction, verdict, priority=77):
+    """A filter that gives this verdict on every packet."""
+    if not any(qdisc["kind"] == "clsact" for qdisc in json.loads(run("tc", "-j", "qdisc", "show", "dev", interface))):
+        run("tc", "qdisc", "add", "dev", interface, "clsact")
+    run("tc", "filter", "add", "dev", interface, direction, "prio", priority, "protocol", "all", "handle", "1",
+        "bpf", "da", "bytecode", f"1,6 0 0 {verdict},")
+
+
+def filter_delete(interface, direction):
+    run("tc", "filter", "del", "dev", interface, direction, "prio", "77")
+
+
+def theirs():
+    return ["pref 77" in run("tc", "filter", "show", "dev", *place) for place in FILTERS]
+
+
+def have_their_say(host, when):
+    """What ours let pass is shown to theirs: one that drops does drop it."""
     for interface, direction in FILTERS:
-        if not any(qdisc["kind"] == "clsact" for qdisc in json.loads(run("tc", "-j", "qdisc", "show", "dev", interface))):
-            run("tc", "qdisc", "add", "dev", interface, "clsact")
-        run("tc", "filter", "add", "dev", interface, direction, "prio", "77", "protocol", "all", "matchall",
-            "action", "gact", "pipe", "action", "gact", "ok")
-
-
-def filter_counts():
-    """How many packets each of theirs has seen."""
-    counts = []
-    for interface, direction in FILTERS:
-        shown = json.loads(run("tc", "-j", "-s", "filter", "show", "dev", interface, direction))
-        theirs = [item for item in shown if item.get("pref") == 77 and "options" in item and "actions" in item["options"]]
-        counts.append(theirs[0]["options"]["actions"][0]["stats"]["packets"] if theirs else None)
-    return counts
+        filter_delete(interface, direction)
+        filter_add(interface, direction, SHOT)
+        tap.expect(not host.containers["web"].reach("udp", "10.77.0.3", 5432, 0.3), f"{when}: dropped at {interface}, {direction}")
+        filter_delete(interface, direction)
+        filter_add(interface, direction, OK)
 
 
 def test_other_filters(host):
-    """Filters of others at clsact, there before us and added later: neither removes the other, theirs see what ours let pass"""
+    """Filters of others at clsact, there before us and added later: neither removes the other, theirs come after ours"""
     scene(host)
-    filters_add()
+    for place in FILTERS:
+        filter_add(*place, OK)
     host.start()
     host.wait_open()
     holds(host, "with filters that were there first")
-    traffic = Traffic(host)
-    wait_until(lambda: all(filter_counts()), PATIENCE, "theirs see packets")
-    # mallory's are dropped at mallory's own port, and what db may not be asked at web's: theirs behind ours see none.
+    have_their_say(host, "there first")
     host.kill()
     host.start()
     host.wait_open()
     holds(host, "after a restart")
-    tap.expect(all(filter_counts()), "theirs are there after a restart")
-    for interface, direction in FILTERS:
-        run("tc", "filter", "del", "dev", interface, direction, "prio", "77")
-    holds(host, "without theirs")
-    filters_add()
+    tap.expect(all(theirs()), "theirs are there after a restart")
+    for place in FILTERS:
+        filter_delete(*place)
+    traffic = Traffic(host)
+    for place in FILTERS:
+        filter_add(*place, OK)
     holds(host, "with filters that were added later")
-    wait_until(lambda: all(filter_counts()), PATIENCE, "theirs see packets again")
+    tap.equal(status(host)["gate"]["tc"]["foreign"], [], "who is ahead of ours")
     report(traffic)
-    host.kill(15)
+    have_their_say(host, "added later")
+    host.kill(signal.SIGTERM)
     host.cli("uninstall", "--pins", f"{host.pins_mount}/bulkhead", "--run", f"{host.directory}/run",
              "--state", f"{host.directory}/state")
-    tap.expect(None not in filter_counts(), "theirs are there after an uninstall")
+    tap.expect(all(theirs()), "theirs are there after an uninstall")
 
 
 def test_filter_ahead(host):
-    """Without tcx, a filter of others that accepts ahead of ours: told of, and what it lets by has no stamp and gets nowhere"""
-    scene(host)
+    """Without tcx, filters of others that accept, ahead of ours: told of; what enters by them has no stamp and gets nowhere"""
+    traffic = begin(host)
+    # Of a kind and a priority like ours, and later: only such a one can stand ahead.
     for direction in ("ingress", "egress"):
-        run("tc", "qdisc", "replace", "dev", "vmallory0", "clsact")
-        # Of a kind and priority like ours: only such a one can stand ahead.
-        run("tc", "filter", "add", "dev", "vmallory0", direction, "prio", "1", "protocol", "all", "handle", "1", "bpf", "da",
-            "bytecode", "1,6 0 0 0,")
-    host.start()
-    host.wait_open("web", "db")
-    ahead = [item for item in status(host)["gate"]["tc"]["foreign"] if item["interface"] == "vmallory0"]
-    said = [line for line in status(host)["problems"] if "ahead of ours at vmallory0" in line]
-    print(f"# ahead: {[item['direction'] for item in ahead]}")
-    tap.equal(len(said), len(ahead), "problems told")
-    traffic = Traffic(host)
-    holds(host, "with their filter")
+        filter_add("vmallory0", direction, OK, priority=1)
+        said = f"another clsact program runs ahead of ours at vmallory0, {direction}: what it lets pass is not judged"
+        tap.expect(said in status(host)["problems"], f"{said}; there is: {status(host)['problems']}")
+    holds(host, "with their filters")
     report(traffic)
 
 
 def test_qdiscs(host):
     """Queueing disciplines replaced at a port"""
     acts = [command("tc", "qdisc", "replace", "dev", "vweb0", "root", *words.split()) for words in (
-        "fq_codel", "tbf rate 1gbit burst 100kb latency 50ms", "prio", "noqueue")]
+        "pfifo limit 500", "bfifo limit 1000000", "noqueue")]
     acts.append(("tc qdisc del root", lambda: run("tc", "qdisc", "del", "dev", "vweb0", "root", check=False)))
     acts.append(command("tc", "qdisc", "replace", "dev", "vdb0", "clsact"))
     if "--no-tcx" not in host.options:
@@ -373,8 +378,12 @@ def test_xdp(host):
 # ---- settings of the kernel
 
 
-def setting(path, value):
-    return f"{path}={value}", lambda: pathlib.Path("/proc/sys", path).write_text(value)
+def settings(value, *paths):
+    def write():
+        for path in paths:
+            pathlib.Path("/proc/sys", path).write_text(value)
+
+    return f"{', '.join(paths)} = {value}", write
 
 
 def test_settings(host):
@@ -382,14 +391,95 @@ def test_settings(host):
     acts = []
     for value in ("0", "1", "0"):
         names = [f"net/bridge/bridge-nf-call-{family}tables" for family in ("ip", "ip6", "arp")]
-        acts += [setting(name, value) for name in names if pathlib.Path("/proc/sys", name).exists()]
-    acts += [setting("net/ipv4/conf/all/rp_filter", value) for value in ("1", "2", "0")]
-    acts += [setting("net/ipv4/conf/br0/rp_filter", value) for value in ("1", "0")]
-    for value in ("0", "1"):
-        acts += [setting("net/ipv4/ip_forward", value), setting("net/ipv6/conf/all/forwarding", value)]
-    acts += [setting("net/ipv4/conf/br0/proxy_arp", value) for value in ("1", "0")]
+        acts += [settings(value, *(name for name in names if pathlib.Path("/proc/sys", name).exists()))]
+    acts += [settings(value, "net/ipv4/conf/all/rp_filter", "net/ipv4/conf/br0/rp_filter") for value in ("1", "2", "0")]
+    acts += [settings(value, "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding") for value in ("0", "1")]
+    acts += [settings(value, "net/ipv4/conf/br0/proxy_arp") for value in ("1", "0")]
     course(host, acts)
 
+
+# ---- engines that restart
+
+ENGINE_POLICY = """
+version: 1
+zones:
+  front: { members: { name: "front*" } }
+  db: { members: { name: "db*" } }
+  other: { members: { name: "other*" } }
+rules:
+  - { from: front, to: db, allow: [ tcp/5432, udp/5432 ] }
+"""
+
+
+def engine_scene(*options):
+    host = EngineHost("docker", options)
+    host.policy(ENGINE_POLICY)
+    for name in ("front", "db", "other"):
+        host.run(name)
+    serve(host)
+    host.start()
+    host.wait_guests("front", "db", "other")
+    engine_holds(host, "at first")
+    return host
+
+
+def serve(host):
+    for protocol in ("tcp", "udp"):
+        for port in (5432, 5433):
+            host.guests["db"].listen(protocol, port)
+
+
+def engine_holds(host, when):
+    front, db, other = (host.guests[name] for name in ("front", "db", "other"))
+    address = db.address()
+    tap.expect(front.reach("tcp", address, 5432, 5), f"{when}: allowed")
+    tap.expect(not front.reach("tcp", address, 5433, 0.4), f"{when}: another port")
+    tap.expect(not other.reach("tcp", address, 5432, 0.4), f"{when}: another zone")
+    tap.expect(not other.reach("udp", address, 5432, 0.4), f"{when}: another zone by UDP")
+
+
+def test_live_restore(_host):
+    """Docker's service restarts under its containers (--live-restore): they are policed all the while, and so are new ones"""
+    host = engine_scene("--live-restore")
+    try:
+        front = host.guests["front"]
+        kept = front.connect(host.guests["db"].address(), 5432)
+        pump = front.pump_start(host.guests["db"].address(), 5432, 0.002)
+        for round_ in range(2):
+            host.engine.restart()
+            engine_holds(host, f"after restart {round_}")
+            tap.expect(front.exchange(kept, b"x" * 4000, 5), "a kept connection goes on")
+            host.run(f"other-{round_}")
+            host.wait_guests("front", "db", "other", f"other-{round_}")
+            engine_holds(host, f"with a container that came after restart {round_}")
+        # And the daemon while Docker's service is away.
+        host.kill()
+        host.start()
+        host.wait_guests("front", "db", "other")
+        engine_holds(host, "with a new daemon")
+        sent, echoed = front.pump_stop(pump)
+        print(f"# of {sent} allowed datagrams {sent - echoed} were lost")
+    finally:
+        host.close()
+
+
+def test_engine_restart(_host):
+    """Docker's service restarts and takes its containers down: started again, they are who they were"""
+    host = engine_scene()
+    try:
+        host.engine.restart()
+        host.engine("start", "other", "db", "front")
+        for guest in host.guests.values():
+            guest.agent.stop()
+        host.guests = {name: EngineContainer(host.engine, name) for name in ("front", "db", "other")}
+        serve(host)
+        host.wait_guests("front", "db", "other")
+        engine_holds(host, "after the restart")
+    finally:
+        host.close()
+
+
+test_live_restore.needs_host = test_engine_restart.needs_host = False
 
 if __name__ == "__main__":
     tap.main(
@@ -408,5 +498,8 @@ if __name__ == "__main__":
             tap.with_options(test_ingress_qdisc, "--no-tcx"),
             test_xdp,
             test_settings,
-        ]
+            test_live_restore,
+            test_engine_restart,
+        ],
+        jobs=4,
     )

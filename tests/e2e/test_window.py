@@ -310,72 +310,36 @@ class VethPlugs(Plugs, NamespaceStarts):
         run("ip", "link", "del", f"vh{number}")
 
 
-def suite(make):
-    """A test of its own process, whose runtime is made (or skipped) in it."""
+def suite(name, what, make):
+    """A test whose runtime is made (or skipped) in its own process."""
 
-    def wrap(test):
-        def inside(_host):
-            runtime = make()
-            try:
-                test(runtime)
-            except tap.Skip:
-                raise
-            except BaseException:
-                for line in traceback.format_exc().splitlines() + runtime.host.log().splitlines()[-30:]:
-                    print(f"# {line}")
-                raise SystemExit(1) from None
-            finally:
-                runtime.close()
+    def test(_host):
+        runtime = make()
+        try:
+            no_window(runtime)
+        except tap.Skip:
+            raise
+        except BaseException:
+            for line in traceback.format_exc().splitlines() + runtime.host.log().splitlines()[-30:]:
+                print(f"# {line}")
+            raise SystemExit(1) from None
+        finally:
+            runtime.close()
 
-        inside.needs_host = False
-        inside.__name__ = test.__name__
-        inside.__doc__ = test.__doc__
-        return inside
-
-    return wrap
-
-
-@suite(lambda: EngineStarts("docker"))
-def test_docker(runtime):
-    """docker: 50 starts with the daemon running, stopped and killed: nothing that is denied arrives"""
-    no_window(runtime)
-
-
-@suite(lambda: EngineStarts("podman"))
-def test_podman(runtime):
-    """podman: 50 starts with the daemon running, stopped and killed: nothing that is denied arrives"""
-    no_window(runtime)
-
-
-@suite(CniStarts)
-def test_cni(runtime):
-    """cni: 50 calls of the bridge plugin with the daemon running, stopped and killed: nothing that is denied arrives"""
-    no_window(runtime)
-
-
-@suite(LxcStarts)
-def test_lxc(runtime):
-    """lxc: 50 starts with the daemon running, stopped and killed: nothing that is denied arrives"""
-    no_window(runtime)
-
-
-@suite(lambda: EnginePlugs("docker"))
-def test_docker_plug(runtime):
-    """docker: a second network, plugged 50 times into hostile containers, likewise"""
-    no_window(runtime)
-
-
-@suite(lambda: EnginePlugs("podman"))
-def test_podman_plug(runtime):
-    """podman: a second network, plugged 50 times into hostile containers, likewise"""
-    no_window(runtime)
-
-
-@suite(VethPlugs)
-def test_veth_plug(runtime):
-    """A second veth, made by hand, plugged 50 times into hostile namespaces, likewise"""
-    no_window(runtime)
+    test.needs_host = False
+    test.__name__ = f"test_{name}"
+    test.__doc__ = f"{what}: with the daemon running, stopped and killed nothing that is denied arrives"
+    return test
 
 
 if __name__ == "__main__":
-    tap.main([test_docker, test_podman, test_cni, test_lxc, test_docker_plug, test_podman_plug, test_veth_plug])
+    tap.main(
+        [
+            suite("docker", "docker, 50 starts", lambda: EngineStarts("docker")),
+            suite("podman", "podman, 50 starts", lambda: EngineStarts("podman")),
+            suite("cni", "the CNI bridge plugin, called 50 times", CniStarts),
+            suite("lxc", "lxc, 50 starts", LxcStarts),
+            suite("docker_plug", "docker, a second network plugged 50 times", lambda: EnginePlugs("docker")),
+            suite("veth_plug", "a second veth by hand, plugged 50 times", VethPlugs),
+        ]
+    )

@@ -11,6 +11,7 @@
 #     engines_prepare             mounts, lo, the folder $ENGINES (everything of ours is in there)
 #     engines_image               $ENGINES/rootfs.tar: busybox-static
 #     engine_docker_start         dockerd; sets DOCKER_HOST; the image is bulkhead-test:1
+#     engine_docker_restart
 #     engine_docker_stop
 #     engine_podman_start         containers.conf, storage.conf; the image is localhost/bulkhead-test:1
 #     engine_podman_stop
@@ -88,6 +89,12 @@ engine_docker_start() {
 	fi
 	/usr/bin/docker image inspect bulkhead-test:1 >/dev/null 2>&1 ||
 		/usr/bin/docker import "$ENGINES/rootfs.tar" bulkhead-test:1 >/dev/null
+}
+
+# The service ends and starts again, containers or not. Options as for its start.
+engine_docker_restart() {
+	kill "$ENGINES_DOCKERD" && wait "$ENGINES_DOCKERD"
+	engine_docker_start "$@"
 }
 
 engine_docker_stop() {

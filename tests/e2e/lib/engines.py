@@ -13,14 +13,16 @@ from . import tap
 from .agent import Agent
 from .host import ROOT, Host, run, wait_until
 
-# Starts the engine in the namespaces of the caller, says so with its environment, and ends it when told to.
+# Starts the engine in the namespaces of the caller, says so with its environment, does what it is told, and ends it.
 SCRIPT = """
 . tests/lib/engines.sh
 trap engines_stop EXIT
 ENGINES_SAME_NETNS_IS_FINE=1
 engines_prepare && engine_{name}_start {options} && engine_{name}_works >/dev/null || exit 1
 printf 'ready\\0'; env -0; printf 'end\\0'
-read -r _
+while read -r order && [ -n "$order" ]; do
+	$order {options} >/dev/null && printf 'done\\0' || printf 'failed\\0'
+done
 """
 START_SECONDS = 90
 PORT_KEYS = ("interface", "container", "identity", "state", "reason", "addresses")
@@ -54,6 +56,19 @@ class Engine:
             data += part
         words = data.decode(errors="replace").split("\0")
         return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def restart(self):
+        """Docker's service, with the options that it had."""
+        self.process.stdin.write(f"engine_{self.name}_restart\n".encode())
+        self.process.stdin.flush()
+        answer = b""
+        while not answer.endswith(b"\0"):
+            ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
+            part = os.read(self.process.stdout.fileno(), 64) if ready else b""
+            if not part:
+                raise TimeoutError(f"{self.name} does not restart")
+            answer += part
+        tap.equal(answer, b"done\0", f"{self.name} restarts")
 
     def stop(self):
         try:
