@@ -14,7 +14,6 @@
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
-#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,12 +68,17 @@ static struct hasty_mark mark(const struct interface *interface, enum hasty_sort
 
 /* ---- Raw frames ---- */
 
+/* RFC 1071: in either byte order; of an even number of bytes. */
 static uint32_t sum_add(uint32_t sum, const void *data, size_t size)
 {
-	const unsigned char *bytes = data;
+	const char *bytes = data;
 
-	for (size_t i = 0; i < size; i++)
-		sum += i % 2 ? bytes[i] : (uint32_t)bytes[i] << 8;
+	for (size_t i = 0; i < size; i += 2) {
+		uint16_t word;
+
+		memcpy(&word, bytes + i, sizeof(word));
+		sum += word;
+	}
 	return sum;
 }
 
@@ -82,7 +86,7 @@ static uint16_t sum_finish(uint32_t sum)
 {
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)~sum);
+	return (uint16_t)~sum;
 }
 
 static void frame_send(struct interface *interface, const void *frame, size_t size)
@@ -110,7 +114,8 @@ static void raw_ipv4(struct interface *interface, struct in_addr from, struct in
 		     enum hasty_sort sort)
 {
 	struct hasty_mark payload = mark(interface, sort);
-	struct udphdr udp = {.source = htons(4000), .dest = htons(port), .len = htons(sizeof(udp) + sizeof(payload))};
+	/* Source, destination, length, and no checksum, as IPv4 allows. */
+	uint16_t udp[4] = {htons(4000), htons(port), htons(sizeof(udp) + sizeof(payload))};
 	struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP};
 	unsigned char frame[128];
 	size_t size = ether_put(frame, victim_mac, interface->mac, ETHERTYPE_IP);
@@ -120,7 +125,7 @@ static void raw_ipv4(struct interface *interface, struct in_addr from, struct in
 	ip.daddr = to.s_addr;
 	ip.check = sum_finish(sum_add(0, &ip, sizeof(ip)));
 	memcpy(frame + size, &ip, sizeof(ip));
-	memcpy(frame + size + sizeof(ip), &udp, sizeof(udp)); /* without a checksum, as IPv4 allows */
+	memcpy(frame + size + sizeof(ip), udp, sizeof(udp));
 	memcpy(frame + size + sizeof(ip) + sizeof(udp), &payload, sizeof(payload));
 	frame_send(interface, frame, size + sizeof(ip) + sizeof(udp) + sizeof(payload));
 }
@@ -142,20 +147,21 @@ static struct in6_addr link_local(const unsigned char *mac)
 static void raw_ipv6(struct interface *interface, const unsigned char *to_mac, struct in6_addr to, enum hasty_sort sort)
 {
 	struct hasty_mark payload = mark(interface, sort);
-	struct udphdr udp = {.source = htons(4000), .dest = htons(HASTY_PORT_DENIED)};
+	uint16_t udp[4] = {htons(4000), htons(HASTY_PORT_DENIED), htons(sizeof(udp) + sizeof(payload))};
 	struct ip6_hdr ip = {.ip6_src = link_local(interface->mac), .ip6_dst = to};
 	unsigned char frame[128];
 	size_t size = ether_put(frame, to_mac, interface->mac, ETHERTYPE_IPV6);
 	uint32_t sum;
 
-	udp.len = ip.ip6_plen = htons(sizeof(udp) + sizeof(payload));
+	ip.ip6_plen = udp[2];
 	ip.ip6_vfc = 0x60;
 	ip.ip6_nxt = IPPROTO_UDP;
 	ip.ip6_hlim = 64;
-	sum = sum_add(IPPROTO_UDP + ntohs(udp.len), &ip.ip6_src, 2 * sizeof(ip.ip6_src));
-	udp.check = sum_finish(sum_add(sum_add(sum, &udp, sizeof(udp)), &payload, sizeof(payload)));
+	sum = sum_add(htons(IPPROTO_UDP) + udp[2], &ip.ip6_src, sizeof(ip.ip6_src));
+	sum = sum_add(sum_add(sum, &ip.ip6_dst, sizeof(ip.ip6_dst)), udp, sizeof(udp));
+	udp[3] = sum_finish(sum_add(sum, &payload, sizeof(payload)));
 	memcpy(frame + size, &ip, sizeof(ip));
-	memcpy(frame + size + sizeof(ip), &udp, sizeof(udp));
+	memcpy(frame + size + sizeof(ip), udp, sizeof(udp));
 	memcpy(frame + size + sizeof(ip) + sizeof(udp), &payload, sizeof(payload));
 	frame_send(interface, frame, size + sizeof(ip) + sizeof(udp) + sizeof(payload));
 }
