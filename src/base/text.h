@@ -47,6 +47,7 @@ const char *text_bytes(char *buffer, size_t size, uint64_t bytes);
 const char *text_grouped(char *buffer, size_t size, uint64_t number);
 
 /* The clock for time-outs: it never jumps, and begins anywhere. */
+int64_t monotonic_ns(void);
 int64_t monotonic_ms(void);
 /* RFC 3339 with offset or Z → nanoseconds since the epoch (UTC). -EINVAL when malformed or out of range (1970..2262).
  */

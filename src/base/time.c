@@ -154,10 +154,15 @@ const char *text_ago(char *buffer, size_t size, int64_t seconds)
 	return buffer;
 }
 
-int64_t monotonic_ms(void)
+int64_t monotonic_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t monotonic_ms(void)
+{
+	return monotonic_ns() / 1000000;
 }

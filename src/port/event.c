@@ -28,6 +28,7 @@ struct events {
 	int own_fd, other_fd;
 	struct loop_source *own, *other, *rest; /* `rest` wakes `other` */
 	bool overrun, overrun_elsewhere;
+	bool noise; /* the batch that is being read has events that count for nothing */
 	uint64_t overruns, overruns_elsewhere;
 	struct {
 		ARRAY_OF(uint32_t);
@@ -123,9 +124,15 @@ static bool note_own(struct events *events, const struct nlmsghdr *message, int3
 
 static bool note_other(struct events *events, const struct nlmsghdr *message, int32_t nsid, int64_t now_ms)
 {
+	bool worth;
+
 	(void)message;
-	/* This socket hears our own namespace too, without a number. */
-	return nsid >= 0 && event_spend(&events->budgets, nsid, now_ms);
+	/* This socket hears our own namespace too, without a number: neither worth a look, nor noise. */
+	if (nsid < 0)
+		return false;
+	worth = event_spend(&events->budgets, nsid, now_ms);
+	events->noise |= !worth;
+	return worth;
 }
 
 static int32_t message_nsid(struct msghdr *datagram)
@@ -216,16 +223,18 @@ static void own_ready(struct loop *loop, int fd, uint32_t epoll_events, void *ar
 static void other_ready(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
 {
 	struct events *events = arg;
-	bool overrun = false;
-	bool worth = events_read(events, fd, note_other, &overrun);
+	bool overrun = false, worth;
 
 	(void)loop;
 	(void)epoll_events;
+	events->noise = false;
+	worth = events_read(events, fd, note_other, &overrun);
 	loop_remove(events->other);
 	events->other = NULL;
 	events->overrun_elsewhere |= overrun;
 	events->overruns_elsewhere += overrun;
-	(void)loop_set_timer(events->rest, worth && !overrun ? EVENT_REST_MS : EVENT_NOISE_REST_MS, 0);
+	(void)loop_set_timer(events->rest, overrun || (events->noise && !worth) ? EVENT_NOISE_REST_MS : EVENT_REST_MS,
+			     0);
 	if (worth)
 		events->heard(events->arg);
 }

@@ -22,7 +22,7 @@
 #define EVENT_FREEZE_MS 10000
 /* Namespaces whose budgets are kept: the kernel's numbers are small and used again. Those above it share one. */
 #define EVENT_NAMESPACES_MAX 1024u
-#define EVENT_REST_MS	     20
+#define EVENT_REST_MS	     5
 /* The rest after a batch that was nothing but noise, or that overran. */
 #define EVENT_NOISE_REST_MS 1000
 

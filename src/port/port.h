@@ -62,8 +62,9 @@ struct port {
 	uint64_t cookie; /* SO_NETNS_COOKIE of the peer's namespace; 0: not known yet */
 	bool patch;	 /* both ends are in this namespace */
 	enum port_state state;
-	char reason[160]; /* for waiting, conflict, ignored; "" */
-	int64_t since;	  /* seconds since the epoch: of this state */
+	char reason[160];      /* for waiting, conflict, ignored; "" */
+	int64_t since;	       /* seconds since the epoch: of this state */
+	int64_t identified_ns; /* monotonic: when it came to be so; 0: never */
 	struct owner owner;
 	bool has_owner;
 	struct port_addrs addresses; /* own, frozen; link-local among them */
@@ -99,6 +100,7 @@ struct port_view {
 	struct {
 		ARRAY_OF(struct unpoliced);
 	} unpoliced;
+	uint64_t overruns; /* how often events of this namespace were lost: then nothing is certain without a look */
 };
 
 struct port_watch; /* opaque */

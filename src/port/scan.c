@@ -192,6 +192,7 @@ static void entries_look(struct port_watch *watch, int64_t now_ms)
 {
 	bool verify = events_overrun(watch->events), all = watch->all;
 
+	watch->overruns += verify;
 	watch->all = false; /* before: a runtime may ask for more while it is asked */
 	for (size_t i = 0; i < watch->entries.count; i++) {
 		struct entry *entry = watch->entries.items[i];

@@ -247,6 +247,8 @@ int settle_run(struct port_watch *watch, int64_t now_s, int64_t now_ms)
 
 		if (r < 0) /* half settled: nothing may be open on the strength of it */
 			state_missing(entry, "out of memory", now_ms);
+		if (entry->state == PORT_IDENTIFIED && (entry->state != before[i] || entry->since == 0))
+			entry->identified_ns = monotonic_ns();
 		if (entry->state != before[i] || entry->since == 0)
 			entry->since = now_s;
 	}

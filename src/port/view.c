@@ -86,6 +86,7 @@ static int port_build(const struct port_watch *watch, const struct entry *entry,
 	port->state = entry->state;
 	memcpy(port->reason, entry->reason, sizeof(port->reason));
 	port->since = entry->since;
+	port->identified_ns = entry->identified_ns;
 	port->existed_at_start = entry->existed_at_start;
 	if (!entry->adopted)
 		return 0;
@@ -251,6 +252,7 @@ int view_build(struct port_watch *watch, struct port_view *ret_view)
 		view_free(&view);
 		return r;
 	}
+	view.overruns = watch->overruns;
 	*ret_view = view;
 	return 0;
 }
@@ -346,6 +348,7 @@ uint64_t view_fingerprint(const struct port_view *view)
 			hash = hash_bytes(hash, &bridge->subnets.items[j], sizeof(bridge->subnets.items[j]));
 	}
 	hash = hash_addrs(hash, &view->host_addresses);
+	hash = hash_number(hash, view->overruns);
 	for (size_t i = 0; i < view->unpoliced.count; i++) {
 		hash = hash_text(hash, view->unpoliced.items[i].name);
 		hash = hash_text(hash, view->unpoliced.items[i].runtime);

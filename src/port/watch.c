@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -10,16 +11,36 @@
 #include "watch.h"
 
 /* Events come in bursts: a veth's birth is five or more. */
-#define WATCH_DEBOUNCE_MS 3
-/* Scans get at most a fifth of the time, so that a container that lets its link flap costs no more than that... */
+#define WATCH_DEBOUNCE_MS 1
+/* Scans get at most a fifth of the processor's time, so that a container that lets its link flap costs no more than
+ * that: each owes the rest that follows it... */
 #define WATCH_REST_FACTOR 4
-/* ...but whatever one scan cost, the next is no further away than this. */
+/* ...but some that follow each other rest later, since a container that starts waits for them... */
+#define WATCH_OWED_FREE_US 100000
+/* ...and whatever one scan cost, the next is no further away than this. */
 #define WATCH_REST_MAX_MS 250
 #define WATCH_FAILED_MS	  200
 
+/* Time on the processor, not on the clock: to wait for the lock of all interfaces is no work. */
+static int64_t worked_us(void)
+{
+	struct timespec worked;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &worked);
+	return (int64_t)worked.tv_sec * 1000000 + worked.tv_nsec / 1000;
+}
+
+/* What is left of the rest that scans owe. */
+static int64_t owed_us(const struct port_watch *watch, int64_t now_ms)
+{
+	int64_t left = watch->owed_us - (now_ms - watch->scanned_ms) * 1000;
+
+	return left > 0 ? left : 0;
+}
+
 static void watch_scan(struct port_watch *watch)
 {
-	int64_t start_ms = monotonic_ms();
+	int64_t start_us = worked_us();
 	struct error error = {0};
 	bool changed = false, tell = !watch->told;
 
@@ -33,8 +54,8 @@ static void watch_scan(struct port_watch *watch)
 		snprintf(watch->scan_error, sizeof(watch->scan_error), "%.150s", error.text);
 		port_watch_schedule(watch, WATCH_FAILED_MS);
 	}
+	watch->owed_us = owed_us(watch, monotonic_ms()) + (worked_us() - start_us) * WATCH_REST_FACTOR;
 	watch->scanned_ms = monotonic_ms();
-	watch->scan_cost_ms = watch->scanned_ms - start_ms;
 	if (changed || tell)
 		watch->on_change(watch->arg);
 }
@@ -47,13 +68,13 @@ static void watch_timer(struct loop *loop, void *arg)
 
 void port_watch_schedule(struct port_watch *watch, int64_t delay_ms)
 {
-	int64_t now_ms = monotonic_ms(), rest_ms = watch->scan_cost_ms * WATCH_REST_FACTOR;
+	int64_t now_ms = monotonic_ms(), rest_ms = (owed_us(watch, now_ms) - WATCH_OWED_FREE_US) / 1000;
 	int64_t at_ms = now_ms + (delay_ms < WATCH_DEBOUNCE_MS ? WATCH_DEBOUNCE_MS : delay_ms);
 
 	if (rest_ms > WATCH_REST_MAX_MS)
 		rest_ms = WATCH_REST_MAX_MS;
-	if (at_ms < watch->scanned_ms + rest_ms)
-		at_ms = watch->scanned_ms + rest_ms;
+	if (at_ms < now_ms + rest_ms)
+		at_ms = now_ms + rest_ms;
 	if (watch->timer_ms && watch->timer_ms <= at_ms)
 		return;
 	watch->timer_ms = at_ms;

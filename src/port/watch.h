@@ -94,7 +94,8 @@ struct entry {
 	char missing[REASON_MAX]; /* why it is not adopted */
 	enum port_state state;
 	char reason[REASON_MAX];
-	int64_t since; /* of `state`, seconds since the epoch */
+	int64_t since;	       /* of `state`, seconds since the epoch */
+	int64_t identified_ns; /* monotonic: when it last came to be so; 0: never */
 };
 
 struct port_watch {
@@ -106,12 +107,12 @@ struct port_watch {
 	int netlink_fd;
 	uint64_t cookie; /* of our own namespace */
 	struct events *events;
-	struct loop_source *timer; /* for the next scan */
-	int64_t timer_ms;	   /* when it fires; 0: disarmed */
-	int64_t scanned_ms, scan_cost_ms;
-	bool started; /* the first scan is done */
-	bool told;    /* the next scan need not tell, unless something is different */
-	bool all;     /* look at every entry in the next scan */
+	struct loop_source *timer;   /* for the next scan */
+	int64_t timer_ms;	     /* when it fires; 0: disarmed */
+	int64_t scanned_ms, owed_us; /* the last scan; the rest that was owed then */
+	bool started;		     /* the first scan is done */
+	bool told;		     /* the next scan need not tell, unless something is different */
+	bool all;		     /* look at every entry in the next scan */
 	struct {
 		ARRAY_OF(struct entry *);
 	} entries; /* by ifindex */
@@ -126,7 +127,7 @@ struct port_watch {
 	bool pins_anew; /* and none of them was believed for being known */
 	bool pins_cut, addresses_cut;
 	char scan_error[REASON_MAX];
-	uint64_t scans, scan_failures;
+	uint64_t scans, scan_failures, overruns;
 	uint64_t looked; /* scans that came to their end */
 	void *states[RUNTIME_COUNT];
 	struct port_view view;
