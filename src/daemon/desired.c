@@ -17,6 +17,7 @@ static void port_fill(struct gate_port *gate_port, const struct port *port)
 {
 	memcpy(gate_port->name, port->name, sizeof(gate_port->name));
 	gate_port->ifindex = port->ifindex;
+	gate_port->key = port->key;
 	gate_port->domain = port->bridge_ifindex;
 	gate_port->mac = port->mac;
 	gate_port->addresses = port->addresses.items;
@@ -24,6 +25,12 @@ static void port_fill(struct gate_port *gate_port, const struct port *port)
 	gate_port->gateways = port->gateways.items;
 	gate_port->gateway_count = port->gateways.count;
 	gate_port->open = port->state == PORT_IDENTIFIED;
+}
+
+/* Seen, and not known yet: most of them will be, and soon. */
+static bool is_expected(const struct port *port)
+{
+	return (port->state == PORT_CLOSED || port->state == PORT_WAITING) && !port->patch;
 }
 
 static int ports_build(const struct port_view *view, const uint32_t *index, struct desired *next)
@@ -34,7 +41,8 @@ static int ports_build(const struct port_view *view, const uint32_t *index, stru
 	if (!next->ports || !next->world_index || !next->view_port)
 		return -ENOMEM;
 	for (size_t i = 0; i < view->ports.count; i++) {
-		if (index[i] == UINT32_MAX || next->world.ports.items[index[i]].unpoliced)
+		if (index[i] == UINT32_MAX ? !is_expected(&view->ports.items[i])
+					   : next->world.ports.items[index[i]].unpoliced)
 			continue;
 		port_fill(&next->ports[next->port_count], &view->ports.items[i]);
 		next->world_index[next->port_count] = index[i];
@@ -139,14 +147,14 @@ static int published_build(struct desired *next)
 	size_t count = 0;
 
 	for (size_t i = 0; i < next->port_count; i++)
-		count += next->view_port[i]->published.count;
+		count += next->ports[i].open ? next->view_port[i]->published.count : 0;
 	next->published = zeroed(count, sizeof(*next->published));
 	if (!next->published)
 		return -ENOMEM;
 	for (size_t i = 0; i < next->port_count; i++) {
 		const struct port *port = next->view_port[i];
 
-		for (size_t j = 0; j < port->published.count; j++) {
+		for (size_t j = 0; next->ports[i].open && j < port->published.count; j++) {
 			const struct published *item = &port->published.items[j];
 
 			next->published[next->gate.published_count++] = (struct gate_published){
@@ -167,12 +175,16 @@ int desired_finish(struct daemon *daemon, struct desired *next, struct error *er
 	for (size_t i = 0; i < next->port_count; i++) {
 		const struct port_seeds *seeds = seeds_of(daemon, next->view_port[i]->key);
 
+		if (next->world_index[i] == UINT32_MAX)
+			continue;
 		next->ports[i].identity = next->table->ports.items[next->world_index[i]].identity;
 		if (seeds) {
 			next->ports[i].seeds = seeds->seeds.items;
 			next->ports[i].seed_count = seeds->seeds.count;
 		}
 	}
+	next->overruns = port_watch_view(daemon->watch)->overruns;
+	next->gate.doubt = next->overruns != daemon->overruns;
 	next->gate.table = next->table;
 	next->gate.ports = next->ports;
 	next->gate.port_count = next->port_count;

@@ -8,10 +8,11 @@
 struct desired {
 	struct world world;
 	struct table *table;	       /* set by the caller between desired_build() and desired_finish() */
-	struct gate_port *ports;       /* those of the world that are policed */
-	uint32_t *world_index;	       /* of each: its place in world.ports */
+	struct gate_port *ports;       /* those of the world that are policed, and those that may soon be */
+	uint32_t *world_index;	       /* of each: its place in world.ports; UINT32_MAX: it is not known yet */
 	const struct port **view_port; /* of each: what the watcher knows; valid until control returns to the loop */
 	size_t port_count;
+	uint64_t overruns;	  /* the view's */
 	struct gate_desired gate; /* points into the above and below */
 	struct gate_ignored *ignored;
 	struct gate_via *via;

@@ -113,7 +113,7 @@ void daemon_names(struct daemon *daemon, struct event_names *ret_names)
 const struct gate_port *daemon_gate_port(const struct daemon *daemon, uint32_t ifindex)
 {
 	for (size_t i = 0; i < daemon->gate_port_count; i++)
-		if (daemon->gate_ports[i].ifindex == ifindex)
+		if (daemon->gate_ports[i].ifindex == ifindex && daemon->gate_ports[i].open)
 			return &daemon->gate_ports[i];
 	return NULL;
 }

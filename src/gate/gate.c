@@ -93,7 +93,7 @@ static void ports_fail(const struct gate *gate, struct gate_desired *desired, co
 	}
 }
 
-int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *error)
+static int apply(struct gate *gate, struct gate_desired *desired, struct error *error)
 {
 	struct error later = {0};
 	int result;
@@ -112,7 +112,16 @@ int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *er
 			break;
 		}
 	}
+	tc_gate_ahead(gate->tc, desired);
 	return 0;
+}
+
+int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *error)
+{
+	int result = apply(gate, desired, error);
+
+	tc_gate_rest(gate->tc);
+	return result;
 }
 
 int gate_check(struct gate *gate, struct text *ret_drift)

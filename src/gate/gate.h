@@ -34,6 +34,7 @@ struct gate_options {
 struct gate_port {
 	char name[IFNAMSIZ];
 	uint32_t ifindex;
+	uint64_t key;	 /* of the interface: another one that gets its number has another key; 0: not known */
 	uint32_t domain; /* the bridge's ifindex; 0: none */
 	struct mac mac;	 /* the container's end */
 	const struct addr *addresses;
@@ -41,7 +42,7 @@ struct gate_port {
 	const struct addr *gateways; /* the runtime's gateway addresses for this port */
 	size_t gateway_count;
 	uint32_t identity; /* class number of the table: an identity, BH_CLASS_UNASSIGNED or BH_CLASS_CONFLICTED */
-	bool open;	   /* false: known, kept closed */
+	bool open;	   /* false: kept closed; of name, ifindex, key and domain it is made ready, to open at once */
 	const struct gate_seed
 		*seeds; /* flows that were open before Bulkhead came; used only when the port is first opened */
 	size_t seed_count;
@@ -85,6 +86,7 @@ struct gate_desired {
 	const struct table *table; /* must stay alive until the next gate_apply() has returned */
 	struct gate_port *ports;
 	size_t port_count;
+	bool doubt; /* events of the kernel were lost: nothing is believed without a look */
 	const struct gate_ignored *ignored;
 	size_t ignored_count;
 	const struct gate_via *via;

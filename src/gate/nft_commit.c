@@ -373,6 +373,27 @@ static bool may_stay_open(const struct gate_desired *desired, uint32_t ifindex)
 	return false;
 }
 
+/* The interfaces that are open in the kernel. Nobody but us writes to tables that are ours. */
+static int open_read(struct nft_gate *nft, enum nft_table_index table, struct nft_pairs *ret_pairs)
+{
+	const struct nft_set *set = NULL;
+	int rc;
+
+	if (nft->own && nft->known && nft->committed)
+		set = nft_table_set(&nft->applied.tables[table], NFT_SET_OPEN);
+	for (size_t i = 0; set && i < set->elements.count; i++) {
+		struct nft_pair *pair = array_append(ret_pairs);
+
+		if (!pair)
+			return -ENOMEM;
+		memcpy(&pair->key, set->elements.items[i].key, sizeof(pair->key));
+	}
+	if (set)
+		return 0;
+	rc = nft_set_read(&nft->link, table, NFT_SET_OPEN, ret_pairs);
+	return rc == -ENOENT ? 0 : rc; /* no table: nothing is open */
+}
+
 /* What is open in the kernel and may not stay so, as two rulesets that differ in just that. */
 static int closing_collect(struct nft_gate *nft, const struct gate_desired *desired, struct nft_ruleset *from,
 			   struct nft_ruleset *to)
@@ -386,9 +407,7 @@ static int closing_collect(struct nft_gate *nft, const struct gate_desired *desi
 		struct nft_set *left = nft_set_add(to, table, &description);
 		struct nft_pairs pairs = {0};
 
-		rc = nft_set_read(&nft->link, table, NFT_SET_OPEN, &pairs);
-		if (rc == -ENOENT) /* no table: nothing is open */
-			rc = 0;
+		rc = open_read(nft, table, &pairs);
 		for (size_t j = 0; rc == 0 && j < pairs.count; j++) {
 			struct nft_element element = {0};
 

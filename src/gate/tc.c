@@ -38,29 +38,14 @@ static int options_take(struct tc_gate *tc, const struct gate_options *options, 
 	return 0;
 }
 
-/* A map of maps of our own: the kernel waits for a grace period at each change of one. */
-static int grace_make(struct tc_gate *tc, struct error *error)
+static int no_flows_make(struct tc_gate *tc, struct error *error)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts);
 	const struct tc_shape *flow = &tc->inner[TC_FLOWS];
-	LIBBPF_OPTS(bpf_map_create_opts, flow_opts, .map_flags = flow->flags);
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flow->flags);
 
-	tc->no_flows = bpf_map_create(flow->type, "no_flows", flow->key_size, flow->value_size, 1, &flow_opts);
-	tc->grace_inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "grace_inner", 4, 4, 1, &opts);
-	opts.inner_map_fd = (uint32_t)tc->grace_inner;
-	if (tc->grace_inner >= 0)
-		tc->grace_outer = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "grace", 4, 4, 1, &opts);
-	if (tc->no_flows < 0 || tc->grace_outer < 0)
-		return error_set(error, -ENOMEM, "cannot make small maps: %s", strerror(errno));
-	return 0;
-}
-
-int tc_grace(struct tc_gate *tc)
-{
-	uint32_t zero = 0;
-
-	/* maybe_wait_bpf_programs() of kernel/bpf/syscall.c */
-	return bpf_map_update_elem(tc->grace_outer, &zero, &tc->grace_inner, BPF_ANY);
+	tc->no_flows = bpf_map_create(flow->type, "no_flows", flow->key_size, flow->value_size, 1, &opts);
+	return tc->no_flows < 0 ? error_set(error, tc->no_flows, "cannot make a small map: %s", strerror(-tc->no_flows))
+				: 0;
 }
 
 int tc_gate_open(const struct gate_options *options, struct tc_gate **ret_tc, struct error *error)
@@ -80,8 +65,11 @@ int tc_gate_open(const struct gate_options *options, struct tc_gate **ret_tc, st
 	if (result == 0)
 		result = tc_load(tc, error);
 	if (result == 0)
-		result = grace_make(tc, error);
+		result = no_flows_make(tc, error);
+	if (result == 0)
+		result = tc_grace_make(tc, error);
 	if (result == 0) {
+		tc_grace_restore(tc->pin_dir);
 		tc->tcx = !options->no_tcx && tc_tcx_probe();
 		result = tc_ports_take_over(tc, error);
 	}
@@ -104,6 +92,7 @@ void tc_gate_close(struct tc_gate *tc)
 	if (!tc)
 		return;
 	tc_watch_stop(tc);
+	tc_gate_rest(tc);
 	tc_ports_free(tc);
 	tc_unload(tc);
 	fd_close(tc->grace_outer);
@@ -202,7 +191,8 @@ int tc_gate_prepare(struct tc_gate *tc, struct gate_desired *desired, bool host_
 	if (result < 0)
 		return error_set(error, result, "cannot wait for the programs: %s", strerror(-result));
 	tc->settled = true;
-	result = tc_pin_repair(tc, error);
+	if (!tc->pins_whole)
+		result = tc_pin_repair(tc, error);
 	if (result == 0 && table != tc->table)
 		result = counters_clear_fresh(tc, table, error);
 	if (result == 0 && fill)
@@ -211,9 +201,11 @@ int tc_gate_prepare(struct tc_gate *tc, struct gate_desired *desired, bool host_
 		result = tc_world_prepare(tc, desired, error);
 	if (result == 0)
 		result = tc_ports_prepare(tc, desired, error);
-	if (result == 0)
+	if (result == 0 && !tc->pins_whole)
 		result = tc_pin_programs(tc, error);
-	if (result < 0)
+	if (result == 0)
+		tc->pins_whole = true;
+	else
 		tc_gate_cancel(tc);
 	return result;
 }
@@ -244,6 +236,19 @@ void tc_gate_flip(struct tc_gate *tc)
 	tc->settled = tc_grace(tc) == 0;
 	if (tc->settled)
 		tc_removals_run(tc, &tc->stale);
+}
+
+void tc_gate_ahead(struct tc_gate *tc, const struct gate_desired *desired)
+{
+	tc_ports_ahead(tc, desired);
+}
+
+void tc_gate_rest(struct tc_gate *tc)
+{
+	if (!tc->grace_shortened)
+		return;
+	tc_grace_restore(tc->pin_dir);
+	tc->grace_shortened = false;
 }
 
 bool tc_gate_port_is_open(const struct tc_gate *tc, uint32_t ifindex)
@@ -290,8 +295,9 @@ static int port_check(struct tc_gate *tc, struct tc_port *port, struct text *dri
 {
 	struct bh_port entry;
 
-	if (!(port->entry.flags & BH_PORT_OPEN))
-		return 0;
+	/* Of one that waits closed, too: it opens without another look. */
+	if (!port->written)
+		return port->attached ? tc_attach_check(tc, port, drift) : 0;
 	if (bpf_map_lookup_elem(tc->maps[TC_PORTS], &port->ifindex, &entry) < 0 ||
 	    memcmp(&entry, &port->entry, sizeof(entry)) != 0) {
 		text_appendf(drift, "%s: its entry was changed by someone else\n", port->name);
@@ -306,6 +312,7 @@ int tc_gate_check(struct tc_gate *tc, struct text *drift)
 	int result = found < 0 ? found : slot_check(tc, drift);
 	void *value;
 
+	tc->pins_whole &= found == 0;
 	if (result < 0)
 		return result;
 	found |= result;

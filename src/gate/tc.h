@@ -18,6 +18,10 @@ int tc_gate_prepare(struct tc_gate *tc, struct gate_desired *desired, bool host_
 		    struct error *error); /* idle slot, ports, attach */
 void tc_gate_flip(struct tc_gate *tc);	  /* can't fail */
 void tc_gate_cancel(struct tc_gate *tc);  /* instead of the flip: what was prepared is dropped, new ports stay closed */
+/* After the flip: ports that stay closed are made ready, as far as nobody waits for it. */
+void tc_gate_ahead(struct tc_gate *tc, const struct gate_desired *desired);
+/* The apply is over: what was changed in the kernel for its haste is put back. */
+void tc_gate_rest(struct tc_gate *tc);
 
 bool tc_gate_port_is_open(const struct tc_gate *tc, uint32_t ifindex);
 

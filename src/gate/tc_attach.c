@@ -28,6 +28,9 @@ int tc_attach_port(struct tc_gate *tc, struct tc_port *port, struct error *error
 {
 	int result = 0;
 
+	/* Looking takes the lock of all interfaces, once for each program: only when there is a reason. */
+	if (port->attached && !port->suspect)
+		return 0;
 	port->attached = false;
 	for (int direction = 0; direction < TC_DIRECTION_MAX && result == 0; direction++)
 		result = tc->tcx ? tc_tcx_attach(tc, port, direction, error)
@@ -73,18 +76,25 @@ static bool interface_is_gone(uint32_t ifindex)
 
 int tc_attach_check(struct tc_gate *tc, struct tc_port *port, struct text *drift)
 {
+	struct text own = {0};
 	int found = 0;
 
-	if (interface_is_gone(port->ifindex))
-		return 0;
 	for (int direction = 0; direction < TC_DIRECTION_MAX; direction++) {
-		int result = tc->tcx ? tc_tcx_check(tc, port, direction, drift)
-				     : tc_clsact_check(tc, port, direction, drift);
+		int result =
+			tc->tcx ? tc_tcx_check(tc, port, direction, &own) : tc_clsact_check(tc, port, direction, &own);
 
-		if (result < 0)
+		if (result < 0 && !interface_is_gone(port->ifindex)) {
+			text_free(&own);
 			return result;
+		}
 		found |= result;
 	}
+	/* After the look: it may have gone while we looked. */
+	if (found && interface_is_gone(port->ifindex))
+		found = 0;
+	else if (found)
+		text_append(drift, text_string(&own));
+	text_free(&own);
 	port->suspect = found;
 	return found;
 }

@@ -14,7 +14,6 @@
 #include "gate/tc_private.h"
 
 #define BPFFS_USUAL "/sys/fs/bpf"
-#define NEW_PREFIX  "new_"
 
 const char *tc_pin_path(const char *pin_dir, const char *name, char buffer[TC_PATH_MAX])
 {
@@ -67,7 +66,7 @@ int tc_pin_replace(const char *pin_dir, int fd, const char *name, struct error *
 	char path[TC_PATH_MAX], new_path[TC_PATH_MAX], new_name[80];
 	int result;
 
-	snprintf(new_name, sizeof(new_name), NEW_PREFIX "%s", name);
+	snprintf(new_name, sizeof(new_name), TC_PIN_NEW "%s", name);
 	tc_pin_path(pin_dir, new_name, new_path);
 	unlink(new_path);
 	result = bpf_obj_pin(fd, new_path);
@@ -198,7 +197,7 @@ int tc_pin_sweep(struct tc_gate *tc)
 		char path[TC_PATH_MAX], direction[16];
 		uint32_t ifindex;
 
-		if (strncmp(entry->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0)
+		if (strncmp(entry->d_name, TC_PIN_NEW, strlen(TC_PIN_NEW)) == 0)
 			unlink(tc_pin_path(tc->pin_dir, entry->d_name, path));
 		else if (sscanf(entry->d_name, "link_%u_%15s", &ifindex, direction) == 2 && !tc_port_find(tc, ifindex))
 			tc_tcx_detach(tc->pin_dir, ifindex, strcmp(direction, "egress") == 0 ? TC_EGRESS : TC_INGRESS);

@@ -12,73 +12,9 @@
 #include "base/file.h"
 #include "gate/tc_private.h"
 
-#define INDEX_NONE UINT32_MAX
-/* Attaching to a port waits for two grace periods of the kernel (8 to 16 ms each), one port after the other: a host
- * with hundreds of containers is opened in turns, so that the first do not wait for the last. */
-#define OPENINGS_A_TURN 16u
-
 struct tc_port *tc_port_find(const struct tc_gate *tc, uint32_t ifindex)
 {
 	return map_get(tc->ports, &ifindex, sizeof(ifindex));
-}
-
-static void index_set(struct tc_gate *tc, uint32_t index, bool used)
-{
-	uint8_t bit = (uint8_t)(1u << (index % 8));
-
-	if (used)
-		tc->index_used[index / 8] |= bit;
-	else
-		tc->index_used[index / 8] &= (uint8_t)~bit;
-}
-
-static bool index_is_used(const struct tc_gate *tc, uint32_t index)
-{
-	return tc->index_used[index / 8] & (1u << (index % 8));
-}
-
-static uint32_t index_take(struct tc_gate *tc)
-{
-	for (uint32_t index = 0; index < BH_PORTS_MAX; index++) {
-		if (index_is_used(tc, index))
-			continue;
-		index_set(tc, index, true);
-		return index;
-	}
-	return INDEX_NONE;
-}
-
-static struct tc_port *port_new(struct tc_gate *tc, uint32_t ifindex)
-{
-	struct tc_port *port = calloc(1, sizeof(*port));
-
-	if (!port)
-		return NULL;
-	port->ifindex = ifindex;
-	port->suspect = true;
-	for (int direction = 0; direction < TC_DIRECTION_MAX; direction++)
-		port->links[direction] = -1;
-	if (map_set(tc->ports, &ifindex, sizeof(ifindex), port, NULL) < 0) {
-		free(port);
-		return NULL;
-	}
-	return port;
-}
-
-static void port_free(void *value)
-{
-	struct tc_port *port = value;
-
-	for (int direction = 0; direction < TC_DIRECTION_MAX; direction++)
-		if (port->links[direction] >= 0)
-			close(port->links[direction]);
-	free(port);
-}
-
-void tc_ports_free(struct tc_gate *tc)
-{
-	map_free(tc->ports, port_free);
-	tc->ports = NULL;
 }
 
 static int port_write(const struct tc_gate *tc, struct tc_port *port)
@@ -90,59 +26,21 @@ static int port_write(const struct tc_gate *tc, struct tc_port *port)
 	return result;
 }
 
-/* ---- Taking over ---------------------------------------------------------------------------------------------------
- */
-
-static int port_take_over(struct tc_gate *tc, uint32_t ifindex, const struct bh_port *entry)
-{
-	struct tc_port *port = port_new(tc, ifindex);
-	uint32_t flows;
-
-	if (!port)
-		return -ENOMEM;
-	port->entry = *entry;
-	port->written = true;
-	/* A daemon that was killed may have left a port half made: it is made anew, with another number. */
-	port->broken = entry->index >= BH_PORTS_MAX || index_is_used(tc, entry->index) || entry->id == 0 ||
-		       entry->id >= tc->config->next_port_id ||
-		       bpf_map_lookup_elem(tc->maps[TC_FLOWS], &entry->index, &flows) < 0;
-	if (!port->broken)
-		index_set(tc, entry->index, true);
-	for (int direction = 0; direction < TC_DIRECTION_MAX && tc->tcx; direction++) {
-		port->links[direction] = tc_tcx_open(tc->pin_dir, ifindex, direction);
-		port->attached = port->links[direction] >= 0;
-	}
-	return 0;
-}
-
-int tc_ports_take_over(struct tc_gate *tc, struct error *error)
-{
-	struct tc_entries entries = {0};
-	int result = tc_entries_read(tc->maps[TC_PORTS], &tc->shapes[TC_PORTS], &entries);
-
-	for (size_t i = 0; i < entries.count && result == 0; i++) {
-		struct bh_port entry;
-		uint32_t ifindex;
-
-		memcpy(&ifindex, entries.keys + i * sizeof(ifindex), sizeof(ifindex));
-		memcpy(&entry, entries.values + i * sizeof(entry), sizeof(entry));
-		result = port_take_over(tc, ifindex, &entry);
-	}
-	tc_entries_free(&entries);
-	if (result < 0)
-		error_set(error, result, "cannot read the ports of the daemon before: %s", strerror(-result));
-	return result;
-}
-
 /* ---- Closing -------------------------------------------------------------------------------------------------------
  */
 
 /* Is what was a port still the same one? An interface's number may be used again. */
-static bool port_is_same(const struct tc_port *port, const struct gate_port *gate)
+static bool port_is_same(const struct tc_port *port, const struct gate_port *gate, bool doubt)
 {
-	if (port->broken || memcmp(port->entry.mac, gate->mac.bytes, sizeof(port->entry.mac)) != 0)
+	/* One that was not open yet has no address. */
+	if (port->broken || (port->written && memcmp(port->entry.mac, gate->mac.bytes, sizeof(port->entry.mac)) != 0))
 		return false;
-	/* A link outlives its interface, and then tells of none. */
+	if (gate->key && port->key && gate->key != port->key)
+		return false;
+	if (gate->key && port->key && !doubt)
+		return true;
+	/* A link outlives its interface, and then tells of none. But to ask takes the lock of all interfaces: many
+	 * ports would wait long for it while containers come and go. */
 	for (int direction = 0; direction < TC_DIRECTION_MAX; direction++)
 		if (port->links[direction] >= 0 && tc_tcx_is_dead(port->links[direction]))
 			return false;
@@ -152,6 +50,8 @@ static bool port_is_same(const struct tc_port *port, const struct gate_port *gat
 static int port_shut(const struct tc_gate *tc, struct tc_port *port)
 {
 	port->open_pending = false;
+	if (!port->written)
+		return 0;
 	port->entry.flags &= ~(uint32_t)BH_PORT_OPEN;
 	return port_write(tc, port);
 }
@@ -159,13 +59,15 @@ static int port_shut(const struct tc_gate *tc, struct tc_port *port)
 /* Gone ports' flow maps give way to an empty one, all in one call: it waits until no program is at work on them. */
 static int flows_drop(struct tc_gate *tc, const struct tc_entries *gone)
 {
-	int result = tc_entries_write(tc->maps[TC_FLOWS], gone);
+	int result;
 
+	tc_grace_shorten(tc);
+	result = tc_entries_write(tc->maps[TC_FLOWS], gone);
 	for (size_t i = 0; i < gone->count && result == 0; i++) {
 		uint32_t index;
 
 		memcpy(&index, gone->keys + i * sizeof(index), sizeof(index));
-		index_set(tc, index, false);
+		tc_index_free(tc, index);
 	}
 	return result;
 }
@@ -184,9 +86,10 @@ static int port_drop(struct tc_gate *tc, struct tc_port *port, struct tc_entries
 		memcpy(index, &port->entry.index, sizeof(uint32_t));
 		memcpy(flows, &tc->no_flows, sizeof(uint32_t));
 	}
+	tc_grace_shorten(tc);
 	tc_detach_port(tc, port);
 	map_remove(tc->ports, &port->ifindex, sizeof(port->ifindex));
-	port_free(port);
+	tc_port_free(port);
 	return 0;
 }
 
@@ -218,10 +121,10 @@ int tc_ports_close(struct tc_gate *tc, const struct gate_desired *desired, struc
 		struct tc_port *port = value;
 		const struct gate_port *gate = map_get(wanted, &port->ifindex, sizeof(port->ifindex));
 
-		if (!gate || !port_is_same(port, gate))
+		port->suspect |= desired->doubt;
+		/* What closes goes, flows and all: whoever has it when it opens again is another. */
+		if (!gate || !port_is_same(port, gate, desired->doubt) || (!gate->open && port->written))
 			result = port_drop(tc, port, &gone);
-		else if (!gate->open && (port->entry.flags & BH_PORT_OPEN))
-			result = port_shut(tc, port);
 	}
 	map_free(wanted, NULL);
 	if (result == 0 && gone.count)
@@ -247,95 +150,6 @@ port_problem(struct gate_port *gate, int result, const char *format, ...)
 	va_end(args);
 }
 
-/* Makes a port for what is to be opened, with its flow map; the map is put in place with all others' in one call. */
-static int port_make(struct tc_gate *tc, const struct table *table, struct gate_port *gate, struct tc_entries *flows)
-{
-	void *index_key, *map_value;
-	struct tc_port *port;
-	uint32_t index = INDEX_NONE;
-	int fd, result;
-
-	port = port_new(tc, gate->ifindex);
-	if (!port)
-		return -ENOMEM;
-	fd = tc_flows_make(tc, table, gate);
-	result = fd < 0 ? fd : tc_entries_append(flows, &index_key, &map_value);
-	if (result == 0) {
-		index = index_take(tc);
-		if (index == INDEX_NONE) {
-			flows->count--;
-			result = -ENOSPC;
-		}
-	}
-	if (result < 0) {
-		if (fd >= 0)
-			close(fd);
-		map_remove(tc->ports, &gate->ifindex, sizeof(gate->ifindex));
-		port_free(port);
-		return result;
-	}
-	memcpy(index_key, &index, sizeof(index));
-	memcpy(map_value, &fd, sizeof(fd));
-	/* The number is used up before anything carries it. */
-	port->entry.id = tc->config->next_port_id++;
-	port->entry.index = index;
-	memcpy(port->entry.mac, gate->mac.bytes, sizeof(port->entry.mac));
-	return 0;
-}
-
-static void counters_clear(struct tc_gate *tc, uint32_t index)
-{
-	AUTO_FREE void *zeroes = calloc((size_t)tc->possible_cpus, sizeof(struct bh_port_counters));
-
-	if (zeroes)
-		bpf_map_update_elem(tc->maps[TC_PORT_COUNTERS], &index, zeroes, BPF_ANY);
-}
-
-/* Ports that were just made, but not their flow maps. */
-static void ports_unmake(struct tc_gate *tc)
-{
-	void *value;
-
-	for (size_t i = 0; map_next(tc->ports, &i, NULL, NULL, &value);) {
-		struct tc_port *port = value;
-
-		if (port->written || port->flows_placed)
-			continue;
-		index_set(tc, port->entry.index, false);
-		map_remove(tc->ports, &port->ifindex, sizeof(port->ifindex));
-		port_free(port);
-	}
-}
-
-static void ports_note_placed(struct tc_gate *tc)
-{
-	void *value;
-
-	for (size_t i = 0; map_next(tc->ports, &i, NULL, NULL, &value);)
-		((struct tc_port *)value)->flows_placed = true;
-}
-
-static int flows_place(struct tc_gate *tc, const struct tc_entries *flows, struct error *error)
-{
-	int result = flows->count ? tc_entries_write(tc->maps[TC_FLOWS], flows) : 0;
-
-	for (size_t i = 0; i < flows->count; i++) {
-		uint32_t index;
-		int fd;
-
-		memcpy(&index, flows->keys + i * sizeof(index), sizeof(index));
-		memcpy(&fd, flows->values + i * sizeof(fd), sizeof(fd));
-		counters_clear(tc, index);
-		close(fd);
-	}
-	if (result < 0) {
-		ports_unmake(tc);
-		return error_set(error, result, "cannot put the flow maps in place: %s", strerror(-result));
-	}
-	ports_note_placed(tc);
-	return 0;
-}
-
 /* New ones get number, index and flow map; what can't is told of each port. */
 static int ports_make(struct tc_gate *tc, struct gate_desired *desired, struct error *error)
 {
@@ -355,12 +169,12 @@ static int ports_make(struct tc_gate *tc, struct gate_desired *desired, struct e
 				     gate->address_count + gate->gateway_count, BH_PORT_ADDRS_MAX);
 			continue;
 		}
-		if (!port && flows.count == OPENINGS_A_TURN) {
+		if (!port && flows.count == TC_OPENINGS_A_TURN) {
 			port_problem(gate, -EAGAIN, "it waits for its turn");
 			continue;
 		}
 		if (!port) {
-			result = port_make(tc, desired->table, gate, &flows);
+			result = tc_port_make(tc, gate, &flows);
 			if (result == -ENOSPC)
 				port_problem(gate, result, "there are more ports than %u", BH_PORTS_MAX);
 			else if (result < 0)
@@ -373,10 +187,11 @@ static int ports_make(struct tc_gate *tc, struct gate_desired *desired, struct e
 		}
 		if (port) {
 			port->desired = true;
+			port->key = gate->key;
 			memcpy(port->name, gate->name, sizeof(port->name));
 		}
 	}
-	result = flows_place(tc, &flows, error);
+	result = tc_flows_place(tc, &flows, error);
 	tc_entries_free(&flows);
 	return result;
 }
@@ -433,6 +248,14 @@ static int port_prepare(struct tc_gate *tc, struct gate_port *gate, struct tc_po
 	if (result < 0) {
 		port_problem(gate, result, "cannot write its addresses: %s", strerror(-result));
 		return result;
+	}
+	if (!port->written) {
+		memcpy(port->entry.mac, gate->mac.bytes, sizeof(port->entry.mac));
+		result = tc_port_seed(tc, port, tc->next_table, gate);
+		if (result < 0) {
+			port_problem(gate, result, "cannot keep the flows that were open: %s", strerror(-result));
+			return result;
+		}
 	}
 	result = tc_attach_port(tc, port, &why);
 	if (result < 0) {

@@ -3,10 +3,12 @@
  *
  *   tc_load.c    maps and programs: loaded or taken over
  *   tc_pin.c     pins: made, renamed into place, checked
+ *   tc_grace.c   grace periods of the kernel, waited for and shortened
  *   tc_hash.c    many entries of a kernel map at once; what has to be undone
  *   tc_slot.c    the idle slot: inner maps made, filled and put in place
  *   tc_attach.c  programs at ports: by tcx (tc_tcx.c) or by clsact (tc_clsact.c)
- *   tc_port.c    ports and their own addresses
+ *   tc_make.c    ports made, taken over, made ready ahead
+ *   tc_port.c    ports closed and opened, and their own addresses
  *   tc_seed.c    flow maps and the flows that were open before
  *   tc_world.c   exact addresses, NAT64 prefixes, published ports
  *   tc_watch.c   events and drift, as the kernel tells of them
@@ -112,6 +114,7 @@ void tc_removals_run(const struct tc_gate *tc, struct tc_removals *removals); /*
 struct tc_port {
 	uint32_t ifindex;
 	char name[IFNAMSIZ];
+	uint64_t key;			    /* as gate_port.key; 0: not known */
 	struct bh_port entry;		    /* as in the kernel */
 	int links[TC_DIRECTION_MAX];	    /* tcx; -1: none */
 	uint32_t handles[TC_DIRECTION_MAX]; /* clsact: of our filter; 0: none */
@@ -119,7 +122,7 @@ struct tc_port {
 	bool flows_placed;		    /* its flow map is where the programs look for it */
 	bool suspect;			    /* a check has found something, or nothing was checked yet */
 	bool other_way_checked;		    /* nothing is attached by the way (tcx or clsact) that is not in use */
-	bool written;			    /* `entry` is in the map of ports */
+	bool written;			    /* `entry` is in the map of ports: not before it is to be opened */
 	bool desired;			    /* of the apply under way */
 	bool open_pending;		    /* to be opened by the flip */
 	bool attached;			    /* as far as is known */
@@ -155,10 +158,12 @@ struct tc_gate {
 	struct bh_config *config; /* mapped */
 	bool taken_over;	  /* state of an earlier daemon was found */
 	bool tcx;
-	bool settled; /* no program is at work in the idle slot */
+	bool settled;	 /* no program is at work in the idle slot */
+	bool pins_whole; /* as far as is known; a check tells when they are not */
 	int possible_cpus;
 
 	int grace_outer, grace_inner; /* private maps, to wait for a grace period: tc_grace() */
+	bool grace_shortened;	      /* by us, until the end of the apply under way */
 	int no_flows;		      /* an empty flow map, put where a port has gone */
 
 	struct map *ports; /* u32 ifindex → struct tc_port */
@@ -181,8 +186,14 @@ struct tc_gate {
 	struct tc_watch watch;
 };
 
-/* Waits until no program that runs now runs any more. */
-int tc_grace(struct tc_gate *tc);
+/* ---- tc_grace.c */
+int tc_grace_make(struct tc_gate *tc, struct error *error);
+int tc_grace(struct tc_gate *tc); /* waits until no program that runs now runs any more */
+/* To be called before what makes the kernel wait for a grace period, any number of times... */
+void tc_grace_shorten(struct tc_gate *tc);
+/* ...and this at the end of it all, or for a daemon that did not come to it. */
+void tc_grace_restore(const char *pin_dir);
+#define TC_MARK_GRACE "grace" /* a directory: what is deleted in it is no news to who watches the pins */
 static inline unsigned int tc_active_slot(const struct tc_gate *tc)
 {
 	return __atomic_load_n(&tc->config->active, __ATOMIC_ACQUIRE) & 1;
@@ -212,6 +223,7 @@ int tc_pin_check(struct tc_gate *tc, struct text *drift); /* 0 whole, 1 drift, -
 int tc_pin_sweep(struct tc_gate *tc); /* what a killed daemon left half done, and pins of interfaces without a port */
 #define TC_BPFFS_MAGIC 0xcafe4a11     /* BPF_FS_MAGIC */
 int tc_pin_directory(const char *pin_dir, struct error *error); /* made if missing; must be on a bpffs */
+#define TC_PIN_NEW "new_"					/* how temporary names begin */
 /* Directories that remember what was made by us, so that uninstall takes away that and no more. */
 #define TC_MARK_MOUNTED "mounted" /* the bpffs */
 #define TC_MARK_CLSACT	"clsact_" /* and an ifindex: its clsact qdisc */
@@ -255,19 +267,33 @@ uint32_t tc_clsact_find(uint32_t ifindex, enum tc_direction direction, uint32_t 
 /* Filters ahead of ours, appended to `array` (may be NULL); how many, or -errno. */
 int tc_clsact_ahead(const struct tc_port *port, enum tc_direction direction, json_t *array);
 
-/* ---- tc_port.c */
+/* ---- tc_make.c */
+/* Attaching to a port makes the kernel wait for two grace periods (8 to 16 ms each where tc_grace.c can't shorten
+ * them), one port after the other: a host with hundreds of containers is opened in turns, so that the first do not wait
+ * for the last. */
+#define TC_OPENINGS_A_TURN 16u
 int tc_ports_take_over(struct tc_gate *tc, struct error *error);
+/* A new port; its flow map is added to `flows`, to be put in place by tc_flows_place(). -ENOSPC: BH_PORTS_MAX. */
+int tc_port_make(struct tc_gate *tc, const struct gate_port *gate, struct tc_entries *flows);
+int tc_flows_place(struct tc_gate *tc, const struct tc_entries *flows, struct error *error); /* unmakes on failure */
+int tc_port_seed(const struct tc_gate *tc, const struct tc_port *port, const struct table *table,
+		 struct gate_port *gate);
+void tc_ports_ahead(struct tc_gate *tc, const struct gate_desired *desired);
+void tc_index_free(struct tc_gate *tc, uint32_t index); /* nobody is at work on its flow map */
+void tc_port_free(void *value);
+void tc_ports_free(struct tc_gate *tc);
+
+/* ---- tc_port.c */
 int tc_ports_close(struct tc_gate *tc, const struct gate_desired *desired, struct error *error);
 int tc_ports_prepare(struct tc_gate *tc, struct gate_desired *desired, struct error *error);
 void tc_ports_flip(struct tc_gate *tc);
 void tc_ports_cancel(struct tc_gate *tc);
-void tc_ports_free(struct tc_gate *tc);
 struct tc_port *tc_port_find(const struct tc_gate *tc, uint32_t ifindex);
 
 /* ---- tc_seed.c */
-/* The flow map of a port that is to be opened, with its seeds: a descriptor, or -errno. What of them could not be kept
- * is told in ret_problem. */
-int tc_flows_make(struct tc_gate *tc, const struct table *table, struct gate_port *gate);
+int tc_flows_make(const struct tc_gate *tc); /* the flow map of a port, empty: a descriptor, or -errno */
+/* Its seeds, before it is opened. 0 or -errno; what of them could not be kept is told in ret_problem. */
+int tc_flows_seed(const struct tc_gate *tc, int fd, const struct table *table, struct gate_port *gate);
 uint64_t tc_boot_ns(void); /* the clock of flows' expiry */
 
 /* ---- tc_world.c */

@@ -61,6 +61,10 @@ static int entry_remove(struct removal *removal, const char *name)
 		removal->mounted = true;
 		return rmdir(tc_pin_path(removal->pin_dir, name, path)) < 0 ? -errno : 0;
 	}
+	if (strcmp(name, TC_MARK_GRACE) == 0) {
+		tc_grace_restore(removal->pin_dir);
+		return rmdir(tc_pin_path(removal->pin_dir, name, path)) < 0 ? -errno : 0;
+	}
 	removal->pins++;
 	return unlink(tc_pin_path(removal->pin_dir, name, path)) < 0 ? -errno : 0;
 }

@@ -98,23 +98,24 @@ static int seeds_write(int fd, const struct table *table, struct gate_port *gate
 	return result;
 }
 
-int tc_flows_make(struct tc_gate *tc, const struct table *table, struct gate_port *gate)
+int tc_flows_make(const struct tc_gate *tc)
 {
 	const struct tc_shape *shape = &tc->inner[TC_FLOWS];
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = shape->flags);
-	size_t count = gate->seed_count;
-	AUTO_CLOSE int fd = bpf_map_create(shape->type, tc_map_names[TC_FLOWS], shape->key_size, shape->value_size,
-					   tc->options.flow_quota * (1 + BH_FLOWS_IN_SHARE), &opts);
-	int result;
 
-	if (fd < 0)
-		return fd;
+	return bpf_map_create(shape->type, tc_map_names[TC_FLOWS], shape->key_size, shape->value_size,
+			      tc->options.flow_quota * (1 + BH_FLOWS_IN_SHARE), &opts);
+}
+
+int tc_flows_seed(const struct tc_gate *tc, int fd, const struct table *table, struct gate_port *gate)
+{
+	size_t count = gate->seed_count;
+
 	/* The port's quota holds for what was there before, too. */
 	if (count > tc->options.flow_quota) {
 		snprintf(gate->ret_problem, sizeof(gate->ret_problem),
 			 "%zu flows were open before, of which %u could be kept", count, tc->options.flow_quota);
 		count = tc->options.flow_quota;
 	}
-	result = seeds_write(fd, table, gate, count);
-	return result < 0 ? result : TAKE_FD(fd);
+	return seeds_write(fd, table, gate, count);
 }

@@ -3,7 +3,8 @@
  * What the new table has in common with the one in force is not copied: both slots then hold the same inner map, which
  * nobody writes any more.
  *
- * Putting a map in place waits for a grace period of the kernel (8 ms and more); the five wait side by side. */
+ * Putting a map in place waits for a grace period of the kernel; where those can't be shortened (tc_grace.c), the five
+ * wait side by side. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <pthread.h>
@@ -128,6 +129,9 @@ static bool entry_copy(const struct table *table, enum tc_slot_map which, size_t
 		memcpy(value, &cell, sizeof(cell));
 		return true;
 	case TC_SLOT_CLASSES:
+		/* A new array is all zeroes, and so are most of the thousands of classes. */
+		if (table->class_info[i].flags == 0 && table->class_info[i].default_decision == 0)
+			return false;
 		memcpy(key, &index, sizeof(index));
 		memcpy(value, &table->class_info[i], sizeof(table->class_info[i]));
 		return true;
@@ -235,14 +239,15 @@ static void *placement_run(void *arg)
 	return NULL;
 }
 
-static int placements_run(struct placement placements[TC_SLOT_MAX])
+static int placements_run(struct placement placements[TC_SLOT_MAX], bool side_by_side)
 {
 	int result = 0;
 
 	for (int i = 0; i < TC_SLOT_MAX; i++) {
 		if (placements[i].inner < 0)
 			continue;
-		placements[i].started = pthread_create(&placements[i].thread, NULL, placement_run, &placements[i]) == 0;
+		placements[i].started =
+			side_by_side && pthread_create(&placements[i].thread, NULL, placement_run, &placements[i]) == 0;
 		if (!placements[i].started)
 			placement_run(&placements[i]);
 	}
@@ -275,7 +280,8 @@ int tc_slot_fill(struct tc_gate *tc, const struct table *table, struct error *er
 		for (int i = 0; i < TC_SLOT_MAX; i++)
 			if (placements[i].inner >= 0)
 				tc->slot_ids[tc->idle][i] = 0;
-		result = placements_run(placements);
+		tc_grace_shorten(tc);
+		result = placements_run(placements, !tc->grace_shortened);
 		if (result < 0)
 			error_set(error, result, "cannot put the tables in place: %s", strerror(-result));
 	}

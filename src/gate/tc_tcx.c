@@ -122,9 +122,11 @@ static int link_make(struct tc_gate *tc, struct tc_port *port, enum tc_direction
 		.flags = TCX_BEFORE,
 	};
 	char name[64];
-	AUTO_CLOSE int fd = (int)syscall(__NR_bpf, BPF_LINK_CREATE, &create, sizeof(create));
+	AUTO_CLOSE int fd = -1;
 	int result;
 
+	tc_grace_shorten(tc);
+	fd = (int)syscall(__NR_bpf, BPF_LINK_CREATE, &create, sizeof(create));
 	if (fd < 0)
 		return error_set(error, -errno, "cannot attach at %s: %s", tc_direction_names[direction],
 				 errno == ENODEV ? "the interface has gone" : strerror(errno));

@@ -56,15 +56,38 @@ static void drift_look(struct tc_gate *tc, const char *who)
 	text_free(&drift);
 }
 
+/* Pins that come and go with ports, by our own hand: a look at everything for each would be felt. */
+static bool pin_is_passing(const struct tc_gate *tc, const struct inotify_event *event)
+{
+	uint32_t ifindex;
+
+	if (!(event->mask & (IN_DELETE | IN_MOVED_FROM)) || event->len == 0)
+		return false;
+	if (strncmp(event->name, TC_PIN_NEW, strlen(TC_PIN_NEW)) == 0)
+		return true;
+	return (sscanf(event->name, "link_%u_", &ifindex) == 1 ||
+		sscanf(event->name, TC_MARK_CLSACT "%u", &ifindex) == 1) &&
+	       !tc_port_find(tc, ifindex);
+}
+
 static void pins_read(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
 {
 	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	bool look = false;
+	ssize_t size;
 
 	(void)loop;
 	(void)epoll_events;
-	while (read(fd, buffer, sizeof(buffer)) > 0)
-		;
-	drift_look(arg, "");
+	while ((size = read(fd, buffer, sizeof(buffer))) > 0) {
+		const struct inotify_event *event;
+
+		for (const char *at = buffer; at < buffer + size; at += sizeof(*event) + event->len) {
+			event = (const struct inotify_event *)at;
+			look |= !pin_is_passing(arg, event);
+		}
+	}
+	if (look)
+		drift_look(arg, "");
 }
 
 /* The netlink port of the first socket of a process is its process number. */

@@ -5,8 +5,11 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -16,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -381,6 +385,249 @@ static void many_ports_open_in_turns(void **state)
 	}
 	drift_is(f, NULL);
 	free(ports);
+}
+
+/* ---- Ahead
+ * ------------------------------------------------------------------------------------------------------------ */
+
+#define FRAMES 8
+
+/* A packet socket at a link of the box, or of the host. */
+static int packet_socket(struct fixture *f, const struct lab_box *box, const char *interface)
+{
+	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+	int fd;
+
+	if (box)
+		assert_int_equal(setns(box->netns, CLONE_NEWNET), 0);
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	at.sll_ifindex = (int)if_nametoindex(interface);
+	assert_true(fd >= 0 && at.sll_ifindex > 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(setns(f->lab.netns, CLONE_NEWNET), 0);
+	return fd;
+}
+
+/* Frames of several kinds, link-local groups among them, with a mark that nothing else has. */
+static void frames_send(int fd)
+{
+	static const uint8_t groups[][6] = {{1, 0x80, 0xc2, 0, 0, 0},
+					    {1, 0x80, 0xc2, 0, 0, 0x0e},
+					    {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+					    {2, 0, 0, 0, 0, 1}};
+	static const uint8_t types[][2] = {{0, 46}, {0x88, 0xcc}, {0x08, 0x06}, {0x86, 0xdd}};
+	uint8_t frame[60] = {0};
+
+	memset(frame + 14, 0xb7, sizeof(frame) - 14);
+	for (int i = 0; i < FRAMES; i++) {
+		memcpy(frame, groups[i % 4], 6);
+		memcpy(frame + 6, (uint8_t[]){2, 0, 0, 0, 0, 0x77}, 6);
+		memcpy(frame + 12, types[i % 4], 2);
+		/* A program that drops it on its way out is told as a full queue. */
+		if (send(fd, frame, sizeof(frame), 0) < 0)
+			assert_int_equal(errno, ENOBUFS);
+	}
+}
+
+static unsigned int frames_got(int fd)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	uint8_t frame[2048];
+	unsigned int got = 0;
+
+	while (poll(&ready, 1, 300) > 0) {
+		ssize_t size = recv(fd, frame, sizeof(frame), 0);
+
+		got += size >= 60 && frame[20] == 0xb7 && frame[50] == 0xb7;
+	}
+	return got;
+}
+
+static uint64_t closed_count(struct fixture *f)
+{
+	struct bh_counter counter;
+
+	assert_int_equal(tc_gate_reason_counter(f->tc, BH_DROP_CLOSED, &counter), 0);
+	return counter.packets;
+}
+
+static size_t flow_maps_placed(struct fixture *f)
+{
+	uint32_t empty, id;
+	size_t count = 0;
+
+	assert_int_equal(tc_map_id(f->tc->no_flows, &empty), 0);
+	for (uint32_t index = 0; index < BH_PORTS_MAX; index++)
+		count += bpf_map_lookup_elem(f->tc->maps[TC_FLOWS], &index, &id) == 0 && id != empty;
+	return count;
+}
+
+static size_t pins_count(void)
+{
+	DIR *dir = opendir(LAB_PIN_DIR);
+	size_t count = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static uint32_t link_id(const struct tc_port *port, enum tc_direction direction)
+{
+	struct bpf_link_info info = {0};
+	uint32_t size = sizeof(info);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(port->links[direction], &info, &size), 0);
+	return info.id;
+}
+
+/* b stays closed, and is made ready. */
+static struct tc_port *make_ready(struct fixture *f)
+{
+	struct tc_port *port;
+
+	f->b->open = false;
+	apply(f, POLICY_ALLOW);
+	tc_gate_ahead(f->tc, &f->lab.desired);
+	tc_gate_rest(f->tc);
+	port = tc_port_find(f->tc, f->b->ifindex);
+	assert_non_null(port);
+	assert_true(port->attached);
+	return port;
+}
+
+static void ready_port_is_still_closed(void **state)
+{
+	struct fixture *f = *state;
+	int host = packet_socket(f, NULL, f->b->interface), inside = packet_socket(f, f->b, "eth0");
+	uint32_t ids[TC_LINE_MAX], links[TC_DIRECTION_MAX];
+	struct tc_port *port;
+	struct bh_port entry;
+	uint64_t before;
+
+	/* Nobody polices: they arrive. */
+	frames_send(host);
+	assert_int_equal(frames_got(inside), FRAMES);
+	port = make_ready(f);
+	for (int i = 0; i < TC_DIRECTION_MAX; i++) {
+		assert_int_equal(tc_tcx_line(port->ifindex, i, ids), 1);
+		assert_int_equal(ids[0], f->tc->program_ids[i]);
+		links[i] = link_id(port, i);
+	}
+	assert_false(tc_gate_port_is_open(f->tc, port->ifindex));
+	assert_int_equal(bpf_map_lookup_elem(f->tc->maps[TC_PORTS], &port->ifindex, &entry), -ENOENT);
+	/* To it, and from it. */
+	before = closed_count(f);
+	frames_send(host);
+	assert_int_equal(frames_got(inside), 0);
+	assert_true(closed_count(f) >= before + FRAMES);
+	before = closed_count(f);
+	frames_send(inside);
+	assert_true(closed_count(f) >= before + FRAMES);
+	assert_false(a_reaches_b(f, 5000));
+	drift_is(f, NULL);
+
+	/* What was made ready is what is opened. */
+	f->b->open = true;
+	apply(f, POLICY_ALLOW);
+	assert_true(a_reaches_b(f, 5000));
+	assert_ptr_equal(tc_port_find(f->tc, f->b->ifindex), port);
+	for (int i = 0; i < TC_DIRECTION_MAX; i++)
+		assert_int_equal(link_id(port, i), links[i]);
+	drift_is(f, NULL);
+	close(host);
+	close(inside);
+}
+
+static void ready_port_is_watched(void **state)
+{
+	struct fixture *f = *state;
+	struct tc_port *port = make_ready(f);
+
+	assert_int_equal(bpf_link_detach(port->links[TC_INGRESS]), 0);
+	drift_is(f, "is not attached at ingress");
+	f->b->open = true;
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_true(a_reaches_b(f, 5000));
+	assert_false(a_reaches_b(f, 5010));
+}
+
+static void ready_port_outlives_its_daemon_closed(void **state)
+{
+	struct fixture *f = *state;
+	size_t flow_maps;
+	uint32_t ids[TC_LINE_MAX];
+
+	apply(f, POLICY_ALLOW);
+	flow_maps = flow_maps_placed(f);
+	make_ready(f);
+	assert_int_equal(flow_maps_placed(f), flow_maps);
+	gate_stop(f); /* as good as a kill: nothing is undone */
+	assert_int_equal(tc_tcx_line(f->b->ifindex, TC_INGRESS, ids), 1);
+	assert_false(a_reaches_b(f, 5000));
+	gate_start(f);
+	assert_false(a_reaches_b(f, 5000));
+	assert_int_equal(flow_maps_placed(f), flow_maps - 1);
+	f->b->open = true;
+	apply(f, POLICY_ALLOW);
+	drift_is(f, NULL);
+	assert_true(a_reaches_b(f, 5000));
+	assert_int_equal(flow_maps_placed(f), flow_maps);
+}
+
+static void ready_ports_leave_nothing(void **state)
+{
+	struct fixture *f = *state;
+	size_t pins, flow_maps;
+	uint8_t used[sizeof(f->tc->index_used)];
+
+	apply(f, POLICY_ALLOW);
+	tc_gate_rest(f->tc);
+	pins = pins_count();
+	flow_maps = flow_maps_placed(f);
+	memcpy(used, f->tc->index_used, sizeof(used));
+	for (int i = 0; i < 12; i++) {
+		struct lab_box *box = lab_box_add(&f->lab, "b9");
+
+		box->open = false;
+		apply(f, POLICY_ALLOW);
+		tc_gate_ahead(f->tc, &f->lab.desired);
+		assert_int_equal(flow_maps_placed(f), flow_maps + 1);
+		box->open = i % 2;
+		apply(f, POLICY_ALLOW);
+		tc_gate_ahead(f->tc, &f->lab.desired);
+		lab_box_remove(&f->lab, box);
+		f->lab.box_count--;
+		apply(f, POLICY_ALLOW);
+		tc_gate_rest(f->tc);
+		assert_int_equal(flow_maps_placed(f), flow_maps);
+		assert_int_equal(pins_count(), pins);
+		assert_memory_equal(used, f->tc->index_used, sizeof(used));
+	}
+	drift_is(f, NULL);
+}
+
+/* The setting is the whole machine's, and other daemons may use it at the same time: the mark tells what this one did.
+ */
+static void grace_periods_are_put_back(void **state)
+{
+	const char *mark = LAB_PIN_DIR "/" TC_MARK_GRACE "/shortened";
+	struct fixture *f = *state;
+
+	f->tc->grace_shortened = false;
+	assert_int_equal(mkdir(LAB_PIN_DIR "/" TC_MARK_GRACE, 0700) < 0 && errno != EEXIST, 0);
+	assert_int_equal(mkdir(mark, 0700) < 0 && errno != EEXIST, 0);
+	gate_stop(f); /* a daemon that was killed in the midst of it */
+	gate_start(f);
+	assert_int_not_equal(access(mark, F_OK), 0);
+	apply(f, POLICY_ALLOW);
+	assert_int_equal(access(mark, F_OK) == 0, f->tc->grace_shortened);
+	tc_gate_rest(f->tc);
+	assert_int_not_equal(access(mark, F_OK), 0);
+	assert_false(f->tc->grace_shortened);
 }
 
 /* ---- Restarts and crashes
@@ -1097,6 +1344,11 @@ int main(void)
 		TCX(too_many_addresses_close_one_port),
 		TCX(limits_hold_at_their_edges),
 		TCX(many_ports_open_in_turns),
+		TCX(ready_port_is_still_closed),
+		TCX(ready_port_is_watched),
+		TCX(ready_port_outlives_its_daemon_closed),
+		TCX(ready_ports_leave_nothing),
+		TCX(grace_periods_are_put_back),
 		BOTH(restart_keeps_flows),
 		BOTH(no_packet_is_lost),
 		BOTH(survives_kills),

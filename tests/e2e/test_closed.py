@@ -3,6 +3,7 @@
 """A port that is not open: nothing out, nothing in, and the bridge does not learn from it."""
 
 import json
+import os
 import signal
 import sys
 
@@ -80,6 +81,54 @@ def test_first_packet_killed(host):
     kept_out(host, signal.SIGKILL)
 
 
+def test_ready_but_closed(host):
+    """A port that has its programs before its owner is known is closed all the same, with the daemon and when it is killed"""
+    web, db, _ = scene(host)
+    host.start()
+    host.wait_open("web", "db", "mallory")
+    late = host.container("late", labels={"tier": "front"})
+    # Without any address it can't be known whose it is.
+    run("ip", "netns", "exec", "late", "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+    host.plug(late, "br0", [], mac=LATE_MAC)
+
+    def pins():
+        return [name for name in os.listdir(f"{host.pins_mount}/bulkhead") if name.startswith(f"link_{index}_")]
+
+    with open(f"/sys/class/net/{late.port}/ifindex") as file:
+        index = file.read().strip()
+    wait_until(lambda: len(pins()) == 2, 10, "its programs are attached")
+
+    def silent(when):
+        mark, to_mark = frames.marker(), frames.marker()
+        out = frames.eth(db.mac(), LATE_MAC, frames.IPV4, frames.udp("10.77.0.77", "10.77.0.3", 4000, 5432, mark))
+        into = frames.eth(LATE_MAC, web.mac(), frames.IPV4, frames.udp("10.77.0.2", "10.77.0.77", 4000, 5432, to_mark))
+        at_db, at_late = db.sniff_start("eth0"), late.sniff_start(None)
+        spams = [(late, late.spam_start("eth0", out)), (web, web.spam_start("eth0", into))]
+        for group in ("00", "02", "0e"):
+            late.send_frame("eth0", frames.eth(f"01:80:c2:00:00:{group}", LATE_MAC, 0x88CC, b"\0" * 46), 3)
+        late.send_frame("eth0", frames.stp(LATE_MAC), 3)
+        wait_until(lambda: all(agent.spam_sent(handle) > 500 for agent, handle in spams), 10, "frames sent")
+        for agent, handle in spams:
+            agent.spam_stop(handle)
+        tap.equal(sum(mark in frame for frame in db.sniff_stop(at_db)), 0, f"{when}: frames that it got out")
+        tap.equal(sum(to_mark in frame for frame in late.sniff_stop(at_late)), 0, f"{when}: frames that got in")
+        tap.equal(fdb_port("br0", LATE_MAC), None, f"{when}: what the bridge learnt of it")
+
+    silent("with the daemon")
+    host.kill(signal.SIGKILL)
+    tap.equal(len(pins()), 2, "programs that outlive the daemon")
+    silent("the daemon was killed")
+    host.start()
+    wait_until(lambda: len(pins()) == 2, 10, "its programs are attached again")
+    silent("with the next daemon")
+    run("ip", "-n", "late", "addr", "add", "10.77.0.77/24", "dev", "eth0")
+    host.wait_open("late")
+    tap.expect(late.reach("tcp", "10.77.0.3", 5432, 3), "it is let in when it is known")
+    holds(host, "afterwards")
+    run("ip", "link", "del", late.port)
+    wait_until(lambda: not pins(), 10, "its pins go with it")
+
+
 def test_linklocal_groups(host):
     """Link-local group frames from a port, open or closed, do not move the bridge's table; an open one's, nor its tree"""
     web, db, mallory = scene(host)
@@ -130,6 +179,7 @@ if __name__ == "__main__":
             test_first_packet_killed,
             tap.with_options(test_first_packet, "--no-tcx"),
             tap.with_options(test_first_packet_killed, "--no-tcx", "--no-owner"),
+            test_ready_but_closed,
             test_linklocal_groups,
         ]
     )
