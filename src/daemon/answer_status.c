@@ -416,5 +416,6 @@ json_t *answer_status(struct daemon *daemon)
 	put_health(daemon, gate, status);
 	json_object_set_new(status, "gate", gate);
 	json_object_set_new(status, "repairs", repairs_json(daemon));
+	json_object_set_new(status, "release_ms", release_json(&daemon->releases));
 	return status;
 }

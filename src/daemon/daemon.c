@@ -134,6 +134,15 @@ static int gates_open(struct daemon *daemon, struct error *error)
 	return r;
 }
 
+static size_t ports_policed(const struct daemon *daemon)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < daemon->gate_port_count; i++)
+		count += daemon->gate_ports[i].open;
+	return count;
+}
+
 /* The first look round is over: from now on the kernel follows what is known. */
 static void settle(struct daemon *daemon)
 {
@@ -153,7 +162,7 @@ static void settle(struct daemon *daemon)
 	}
 	daemon->settled = true;
 	if (daemon_reconcile(daemon) == 0 && daemon->table)
-		log_info("policing %zu ports, generation %u", daemon->gate_port_count, daemon->generation);
+		log_info("policing %zu ports, generation %u", ports_policed(daemon), daemon->generation);
 }
 
 static void on_settle_timer(struct loop *loop, void *arg)

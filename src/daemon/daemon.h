@@ -4,6 +4,7 @@
 #define BULKHEAD_DAEMON_DAEMON_H
 
 #include "base/loop.h"
+#include "daemon/release.h"
 #include "flow/event.h"
 #include "gate/gate.h"
 #include "policy/load.h"
@@ -61,9 +62,10 @@ struct daemon {
 	struct world world;		       /* of the last reconcile */
 	struct table *table;		       /* in force; NULL until the first commit */
 	uint32_t generation;		       /* of `table` */
+	uint64_t overruns;		       /* of the view, as last applied */
 	struct table *older[GENERATIONS_KEPT]; /* newest first */
 	struct gate_port
-		*gate_ports; /* as last applied, with their results; one for each of world.ports that is policed */
+		*gate_ports; /* as last applied, with their results; each of world.ports that is policed is there */
 	size_t gate_port_count;
 	struct {
 		ARRAY_OF(struct port_seeds);
@@ -74,13 +76,16 @@ struct daemon {
 	struct loop_source *settle_timer, *reconcile_timer, *retry_timer, *check_timer;
 	bool settled; /* the watcher had its time to find out what is there: from now on what it does not know is closed
 		       */
-	char apply_problem[512]; /* why the last apply failed; "" */
+	int64_t reconciled_ns, reconcile_took_ns; /* when the last reconcile ended (monotonic); what it cost */
+	bool reconcile_armed;			  /* the timer for the next one runs */
+	char apply_problem[512];		  /* why the last apply failed; "" */
 	unsigned int retry_ms;
 	struct repair_note repairs;
 
 	struct answer_wait *waits; /* answers that come later */
 	size_t wait_count;
 	char adopted_path[512], adopted_problem[160]; /* of the file of adoptions; the problem as last logged */
+	struct releases releases;
 };
 
 int daemon_run(const struct daemon_options *options); /* exit code */

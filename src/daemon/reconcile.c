@@ -13,7 +13,9 @@
 #include "daemon/daemon.h"
 #include "daemon/desired.h"
 
-#define RECONCILE_DEBOUNCE_MS 5 /* a container's start is a burst of events: one commit for all of them */
+/* A container that starts waits for the commit, and its events were gathered by the watcher: it comes at once. But a
+ * commit takes time, and what happens meanwhile is one more and no queue of them: half of the time is for the rest. */
+#define RECONCILE_REST_MAX_MS 100
 #define RETRY_FIRST_MS	      100
 #define RETRY_MAX_MS	      5000
 
@@ -22,12 +24,17 @@ static int64_t seconds_now(void)
 	return (int64_t)time(NULL);
 }
 
-static int64_t ns_now(void)
+static int64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+static int64_t ns_now(void)
+{
+	return clock_ns(CLOCK_REALTIME);
 }
 
 /* ---- Is it a new policy to the kernel, or only other ports and addresses under the same rules? ---- */
@@ -89,7 +96,9 @@ static bool same_ports(const struct daemon *daemon, const struct desired *next)
 		const struct gate_port *before =
 			port_in(daemon->gate_ports, daemon->gate_port_count, next->ports[i].ifindex);
 
-		if (before && before->identity != next->table->ports.items[next->world_index[i]].identity)
+		/* What was closed has no open flows. */
+		if (before && before->open && next->ports[i].open &&
+		    before->identity != next->table->ports.items[next->world_index[i]].identity)
 			return false;
 	}
 	return true;
@@ -173,9 +182,24 @@ static void log_changes(const struct daemon *daemon, const struct desired *next)
 
 /* ---- The commit ---- */
 
+/* Those that ran before the daemon did were not waiting for it to know them. */
+static void releases_note(struct daemon *daemon, const struct desired *next)
+{
+	int64_t now = monotonic_ns();
+
+	for (size_t i = 0; i < next->port_count; i++) {
+		const struct port *port = next->view_port[i];
+
+		if (port_is_open(&next->ports[i]) && !port->existed_at_start &&
+		    !port_is_open(port_in(daemon->gate_ports, daemon->gate_port_count, port->ifindex)))
+			release_note(&daemon->releases, now - port->identified_ns);
+	}
+}
+
 /* What was applied becomes what is in force; names of the generations before it stay for late events. */
 static void take_in_force(struct daemon *daemon, struct desired *next)
 {
+	releases_note(daemon, next);
 	log_changes(daemon, next);
 	daemon_policed_note(daemon);
 	if (daemon->table && daemon->table->generation != next->table->generation) {
@@ -188,6 +212,7 @@ static void take_in_force(struct daemon *daemon, struct desired *next)
 	}
 	daemon->table = TAKE(next->table);
 	daemon->generation = daemon->table->generation;
+	daemon->overruns = next->overruns;
 	desired_keep_ports(next, &daemon->gate_ports, &daemon->gate_port_count);
 	world_free(&daemon->world);
 	daemon->world = next->world;
@@ -272,8 +297,12 @@ static int reconcile(struct daemon *daemon, bool new_policy, struct error *error
 int daemon_reconcile(struct daemon *daemon)
 {
 	struct error error = {0};
+	int64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	int r = reconcile(daemon, false, &error);
 
+	daemon->reconciled_ns = monotonic_ns();
+	daemon->reconcile_took_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
+	daemon->reconcile_armed = false;
 	if (r < 0)
 		retry_later(daemon);
 	return r;
@@ -281,7 +310,14 @@ int daemon_reconcile(struct daemon *daemon)
 
 void daemon_reconcile_soon(struct daemon *daemon)
 {
-	loop_set_timer(daemon->reconcile_timer, RECONCILE_DEBOUNCE_MS, 0);
+	int64_t delay_ms = (daemon->reconciled_ns + daemon->reconcile_took_ns - monotonic_ns()) / 1000000;
+
+	if (daemon->reconcile_armed)
+		return;
+	if (delay_ms > RECONCILE_REST_MAX_MS)
+		delay_ms = RECONCILE_REST_MAX_MS;
+	daemon->reconcile_armed = true;
+	loop_set_timer(daemon->reconcile_timer, delay_ms > 0 ? delay_ms : 0, 0);
 }
 
 /* ---- Loading ---- */
