@@ -81,6 +81,7 @@ int cli_print_json(const struct cli *cli, const json_t *json);
 /* A field's text, "" when it is absent; escaped for a terminal into a static ring of buffers: good until 64 calls
  * later. */
 const char *cli_text(const json_t *object, const char *key);
+const char *cli_container(const json_t *object); /* "web-1", or where it shares its port with two others, "web-1 +2" */
 const char *cli_escape(const char *untrusted);
 json_int_t cli_number(const json_t *object, const char *key);
 /* "2 minutes ago" of an RFC 3339 time field; "" when it is absent. In the same ring. */

@@ -109,6 +109,7 @@ static void names_of_ports(struct names *names, const json_t *ports)
 	json_array_foreach(ports, i, port)
 	{
 		name_add(names, json_object_get(port, "container"));
+		json_array_foreach(json_object_get(port, "others"), j, address) name_add(names, address);
 		name_add(names, json_object_get(port, "identity"));
 		json_array_foreach(json_object_get(port, "addresses"), j, address) name_add(names, address);
 	}

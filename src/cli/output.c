@@ -165,6 +165,19 @@ const char *cli_text(const json_t *object, const char *key)
 	return cli_escape(json_string_value(json_object_get(object, key)));
 }
 
+const char *cli_container(const json_t *object)
+{
+	size_t others = json_array_size(json_object_get(object, "others"));
+	const char *name = cli_text(object, "container");
+	char *shown;
+
+	if (others == 0)
+		return name;
+	shown = ring_next();
+	snprintf(shown, RING_WIDTH, "%s +%zu", name, others);
+	return shown;
+}
+
 json_int_t cli_number(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));

@@ -64,7 +64,7 @@ void render_ports(const struct cli *cli, const json_t *ports)
 		const char *state = cli_text(port, "state");
 
 		cli_table_add(&table, COLOUR_PLAIN, cli_text(port, "interface"));
-		cli_table_add(&table, COLOUR_PLAIN, cli_text(port, "container"));
+		cli_table_add(&table, COLOUR_PLAIN, cli_container(port));
 		cli_table_add(&table, COLOUR_PLAIN, cli_text(port, "runtime"));
 		cli_table_add(&table, COLOUR_PLAIN, cli_text(port, "identity"));
 		cli_table_add(&table, state_colour(state), state);
@@ -201,7 +201,7 @@ static void end_append(struct text *text, const json_t *end)
 	const char *identity = cli_text(end, "identity");
 
 	if (*cli_text(end, "container"))
-		text_append(text, cli_text(end, "container"));
+		text_append(text, cli_container(end));
 	else if (*cli_text(end, "address"))
 		text_append(text, cli_text(end, "address"));
 	else

@@ -173,7 +173,7 @@ static void render_conflicted(const struct cli *cli, const json_t *status)
 	{
 		json_t *zones = json_object_get(item, "zones"), *members = json_object_get(item, "members");
 
-		printf("  %s  %s", cli_text(item, "container"), cli_text(item, "interface"));
+		printf("  %s  %s", cli_container(item), cli_text(item, "interface"));
 		json_array_foreach(members, j, member) printf(
 			"  %s by %s", cli_escape(json_string_value(json_array_get(zones, j))), cli_place(member));
 		putchar('\n');
@@ -194,6 +194,24 @@ static void render_bridging(const struct cli *cli, const json_t *status)
 		printf("  %s ", cli_text(item, "container"));
 		json_array_foreach(json_object_get(item, "zones"), j, zone)
 			printf(" %s", cli_escape(json_string_value(zone)));
+		putchar('\n');
+	}
+}
+
+static void render_shared(const struct cli *cli, const json_t *status)
+{
+	json_t *list = json_object_get(status, "shared"), *item, *other;
+	size_t i, j;
+
+	if (json_array_size(list) == 0)
+		return;
+	putchar('\n');
+	subject(cli, "ports of several containers: in the zone of whichever matches", "", COLOUR_PLAIN);
+	json_array_foreach(list, i, item)
+	{
+		printf("  %s  %s  shared by", cli_text(item, "container"), cli_text(item, "interface"));
+		json_array_foreach(json_object_get(item, "others"), j, other)
+			printf("%s %s", j ? "," : "", cli_escape(json_string_value(other)));
 		putchar('\n');
 	}
 }
@@ -244,6 +262,7 @@ void render_status(const struct cli *cli, const json_t *status)
 	render_list(cli, status, "waiting", "not open", waiting);
 	render_list(cli, status, "unassigned", unassigned_heading(status), unassigned);
 	render_bridging(cli, status);
+	render_shared(cli, status);
 	render_list(cli, status, "unpoliced", "can't be policed", unpoliced);
 	render_list(cli, status, "ignored", "ignored", ignored);
 }

@@ -32,6 +32,18 @@ void answer_put_text(json_t *object, const char *key, const char *text)
 	json_object_set_new(object, key, json_string(text));
 }
 
+void answer_put_owners(json_t *object, const struct port *port)
+{
+	json_t *others;
+
+	if (!port->has_owner)
+		return;
+	answer_put_text(object, "container", port->owner.name);
+	others = daemon_other_names(port);
+	if (others)
+		json_object_set_new(object, "others", others);
+}
+
 void answer_put_time(json_t *object, const char *key, int64_t seconds)
 {
 	char date[32];

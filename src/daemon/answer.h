@@ -38,6 +38,8 @@ json_t *answer_counters(struct daemon *daemon);
 json_t *answer_version(struct daemon *daemon);
 
 /* Sets a text; NULL and "" are left out, and what is no UTF-8 is escaped (names are the containers' own). */
+/* "container", and where several share the port, "others": the names of the further ones. */
+void answer_put_owners(json_t *object, const struct port *port);
 void answer_put_text(json_t *object, const char *key, const char *text);
 /* Sets a time, given in seconds since the epoch; 0 is left out. */
 void answer_put_time(json_t *object, const char *key, int64_t seconds);

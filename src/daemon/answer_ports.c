@@ -8,7 +8,7 @@ static void put_owner(json_t *json, const struct port *port)
 {
 	if (!port->has_owner)
 		return;
-	answer_put_text(json, "container", port->owner.name);
+	answer_put_owners(json, port);
 	answer_put_text(json, "id", port->owner.id);
 	answer_put_text(json, "runtime", port->owner.runtime);
 	answer_put_text(json, "image", port->owner.image);

@@ -78,10 +78,9 @@ static json_t *port_line(const struct port *port, const char *state)
 	json_t *json = json_object();
 
 	answer_put_text(json, "interface", port->name);
-	if (port->has_owner) {
-		answer_put_text(json, "container", port->owner.name);
+	answer_put_owners(json, port);
+	if (port->has_owner)
 		answer_put_text(json, "runtime", port->owner.runtime);
-	}
 	answer_put_text(json, "state", state);
 	answer_put_text(json, "reason", port->reason);
 	answer_put_time(json, "since", port->since);
@@ -126,11 +125,14 @@ static json_t *conflicted_line(const struct daemon *daemon, const struct port *p
 static void put_port_lists(const struct daemon *daemon, const struct port_view *view, json_t *status)
 {
 	json_t *unassigned = json_array(), *conflicted = json_array(), *waiting = json_array(), *ignored = json_array();
+	json_t *shared = json_array();
 
 	for (size_t i = 0; i < view->ports.count; i++) {
 		const struct port *port = &view->ports.items[i];
 		const struct gate_port *gate_port = daemon_gate_port(daemon, port->ifindex);
 
+		if (port->others.count)
+			json_array_append_new(shared, port_line(port, NULL));
 		if (port->state == PORT_IGNORED)
 			json_array_append_new(ignored, port_line(port, NULL));
 		else if (!is_open(gate_port))
@@ -146,6 +148,7 @@ static void put_port_lists(const struct daemon *daemon, const struct port_view *
 	json_object_set_new(status, "conflicted", conflicted);
 	json_object_set_new(status, "waiting", waiting);
 	json_object_set_new(status, "ignored", ignored);
+	json_object_set_new(status, "shared", shared);
 }
 
 static json_t *counts_json(const struct daemon *daemon, const struct port_view *view)

@@ -128,6 +128,8 @@ void policy_files_free(struct policy_files *files);
 int policy_files_set(struct policy_files *files, char *const *paths, size_t count);
 
 /* ---- names.c ---- */
+/* Names of who shares the port with its owner: an array, or NULL: nobody does. */
+json_t *daemon_other_names(const struct port *port);
 void daemon_names(struct daemon *daemon, struct event_names *ret_names);
 /* Should it be open and is not? One whose interface has gone meanwhile is no failure: the watcher will tell. */
 bool daemon_port_failed(const struct gate_port *port);

@@ -41,11 +41,9 @@ static bool port_has_address(const struct port *port, const struct addr *addr)
 	return false;
 }
 
-/* The container that has the address, seen from a port: on its own bridge first; elsewhere only when just one has it.
- */
-static const char *name_container_at(void *arg, int family, const uint8_t *bytes, uint32_t ifindex)
+/* The port that has the address, seen from a port: on its own bridge first; elsewhere only when just one has it. */
+static const struct port *port_at(struct daemon *daemon, int family, const uint8_t *bytes, uint32_t ifindex)
 {
-	struct daemon *daemon = arg;
 	const struct port_view *view = port_watch_view(daemon->watch);
 	const struct port *here = view_port(daemon, ifindex), *elsewhere = NULL;
 	struct addr addr = addr_from_bytes(family, bytes);
@@ -57,11 +55,30 @@ static const char *name_container_at(void *arg, int family, const uint8_t *bytes
 		if (!port_has_address(port, &addr))
 			continue;
 		if (here && port->bridge_ifindex && port->bridge_ifindex == here->bridge_ifindex)
-			return port_owner_name(port);
+			return port;
 		elsewhere = port;
 		found++;
 	}
-	return found == 1 ? port_owner_name(elsewhere) : NULL;
+	return found == 1 ? elsewhere : NULL;
+}
+
+static const char *name_container_at(void *arg, int family, const uint8_t *bytes, uint32_t ifindex)
+{
+	return port_owner_name(port_at(arg, family, bytes, ifindex));
+}
+
+json_t *daemon_other_names(const struct port *port)
+{
+	json_t *list = port && port->others.count ? json_array() : NULL;
+
+	for (size_t i = 0; list && i < port->others.count; i++)
+		json_array_append_new(list, json_string(port->others.items[i].name));
+	return list;
+}
+
+static json_t *name_others(void *arg, int family, const uint8_t *bytes, uint32_t ifindex)
+{
+	return daemon_other_names(bytes ? port_at(arg, family, bytes, ifindex) : view_port(arg, ifindex));
 }
 
 static const struct table *table_of(struct daemon *daemon, uint32_t generation)
@@ -105,6 +122,7 @@ void daemon_names(struct daemon *daemon, struct event_names *ret_names)
 		.interface = name_interface,
 		.container = name_container,
 		.container_at = name_container_at,
+		.others = name_others,
 		.class_name = name_class,
 		.decision = name_decision,
 	};

@@ -49,13 +49,12 @@ static int container_fill(struct container *container, const struct owner *owner
 }
 
 /* Everything that a policy may ask of: two ports of which different things are said are never one container's. */
-static void container_key(const struct port *port, struct text *key)
+static void container_key(const struct owner *owner, uint64_t cookie, struct text *key)
 {
-	const struct owner *owner = &port->owner;
 	const char *const fields[] = {owner->runtime, owner->id,	owner->name,
 				      owner->image,   owner->namespace, owner->cgroup};
 
-	text_appendf(key, "%llx ", (unsigned long long)port->cookie);
+	text_appendf(key, "%llx ", (unsigned long long)cookie);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
 		const char *field = fields[i] ? fields[i] : "";
 
@@ -68,14 +67,15 @@ static void container_key(const struct port *port, struct text *key)
 }
 
 /* Ports of one container share it. */
-static int container_of(struct world *world, struct map *known, const struct port *port, uint32_t *ret_index)
+static int container_of(struct world *world, struct map *known, const struct owner *owner, uint64_t cookie,
+			uint32_t *ret_index)
 {
 	struct text key = {0};
 	struct container *container;
 	void *found;
 	int r;
 
-	container_key(port, &key);
+	container_key(owner, cookie, &key);
 	found = key.failed ? NULL : map_get(known, key.data, key.length);
 	if (found)
 		*ret_index = (uint32_t)((uintptr_t)found - 1);
@@ -85,7 +85,7 @@ static int container_of(struct world *world, struct map *known, const struct por
 		return r;
 	}
 	container = array_append(&world->containers);
-	r = container ? container_fill(container, &port->owner) : -ENOMEM;
+	r = container ? container_fill(container, owner) : -ENOMEM;
 	if (r == 0) {
 		*ret_index = (uint32_t)world->containers.count - 1;
 		/* The value is the index plus one, since a map holds no NULL. */
@@ -115,7 +115,12 @@ static int port_add(struct world *world, struct map *known, const struct port *p
 	if (r == 0)
 		r = addrs_copy(&item->addresses, &port->addresses);
 	if (r == 0 && port->has_owner)
-		r = container_of(world, known, port, &item->container);
+		r = container_of(world, known, &port->owner, port->cookie, &item->container);
+	for (size_t i = 0; r == 0 && i < port->others.count; i++) {
+		uint32_t *slot = array_append(&item->others);
+
+		r = slot ? container_of(world, known, &port->others.items[i], port->cookie, slot) : -ENOMEM;
+	}
 	return r;
 }
 

@@ -72,6 +72,7 @@ static json_t *end_json(const struct bh_event *event, const struct event_names *
 	uint32_t class = source ? event->src_class : event->dst_class;
 	uint16_t port = source ? event->source_port : event->destination_port;
 	const char *container = NULL, *identity = NULL;
+	json_t *others = NULL;
 	char mac_text[MAC_TEXT_MAX];
 	json_t *end = json_object();
 	struct mac mac;
@@ -86,6 +87,10 @@ static json_t *end_json(const struct bh_event *event, const struct event_names *
 	if (class && names->class_name)
 		identity = names->class_name(names->arg, event->generation, class);
 	ret |= json_put_text(end, "container", container);
+	if (container && names->others)
+		others = names->others(names->arg, address_family(event), own ? NULL : bytes, event->ifindex);
+	if (others)
+		ret |= json_object_set_new(end, "others", others);
 	ret |= json_put_text(end, "identity", identity);
 	ret |= put_address(end, event, bytes);
 	if (has_ports(event->protocol) && event->family)

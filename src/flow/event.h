@@ -22,7 +22,9 @@ struct event_names {
 	const char *(*interface)(void *arg, uint32_t ifindex);			 /* host-side name */
 	const char *(*container)(void *arg, uint32_t port_id, uint32_t ifindex); /* owner of the port */
 	const char *(*container_at)(void *arg, int family, const uint8_t *addr,
-				    uint32_t ifindex);				   /* by address, seen from the port */
+				    uint32_t ifindex); /* by address, seen from the port */
+	/* Names of who shares the container's network namespace: by address (NULL: the port's own); NULL: nobody. */
+	json_t *(*others)(void *arg, int family, const uint8_t *addr, uint32_t ifindex);
 	const char *(*class_name)(void *arg, uint32_t generation, uint32_t class); /* "shop/front", "internet" */
 	const struct decision *(*decision)(void *arg, uint32_t generation, uint32_t number);
 };

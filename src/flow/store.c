@@ -53,6 +53,8 @@ static const char *end_text(const json_t *event, const char *end, const char *ke
 static bool end_is(const json_t *event, const char *end, const char *wanted)
 {
 	static const char *const keys[] = {"container", "address", "identity"};
+	const json_t *other;
+	size_t at;
 
 	if (!wanted)
 		return true;
@@ -60,6 +62,11 @@ static bool end_is(const json_t *event, const char *end, const char *wanted)
 		const char *text = end_text(event, end, keys[i]);
 
 		if (text && strcmp(text, wanted) == 0)
+			return true;
+	}
+	json_array_foreach(json_object_get(json_object_get(event, end), "others"), at, other)
+	{
+		if (strcmp(json_string_value(other), wanted) == 0)
 			return true;
 	}
 	return false;

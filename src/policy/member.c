@@ -43,21 +43,38 @@ static bool network_accepts(const char *glob, const struct world_port *port)
 	return glob_accepts(glob, port->network) || glob_accepts(glob, port->bridge);
 }
 
-bool member_matches(const struct member *member, const struct world *world, const struct world_port *port)
+/* All that is asked, `not` included, is asked of one owner. */
+static bool owner_accepts(const struct member *member, const struct container *owner, const struct world_port *port)
 {
 	static const struct container nobody;
-	const struct container *owner = NULL, *container;
-
-	if (port->container < world->containers.count)
-		owner = &world->containers.items[port->container];
-	container = owner ? owner : &nobody;
+	const struct container *container = owner ? owner : &nobody;
 
 	return glob_accepts(member->name, container->name) && glob_accepts(member->image, container->image) &&
 	       glob_accepts(member->runtime, container->runtime) &&
 	       glob_accepts(member->namespace, container->namespace) &&
 	       glob_accepts(member->cgroup, container->cgroup) && glob_accepts(member->interface, port->interface) &&
 	       network_accepts(member->network, port) && labels_accept(member, owner) &&
-	       (!member->not || !member_matches(member->not, world, port));
+	       (!member->not || !owner_accepts(member->not, owner, port));
+}
+
+const struct container *world_port_owner(const struct world *world, const struct world_port *port, size_t index)
+{
+	uint32_t container = WORLD_NOBODY;
+
+	if (index == 0)
+		container = port->container;
+	else if (index <= port->others.count)
+		container = port->others.items[index - 1];
+	return container < world->containers.count ? &world->containers.items[container] : NULL;
+}
+
+bool member_matches(const struct member *member, const struct world *world, const struct world_port *port)
+{
+	for (size_t i = 0; i <= port->others.count; i++) {
+		if (owner_accepts(member, world_port_owner(world, port, i), port))
+			return true;
+	}
+	return false;
 }
 
 /* The first member of the group that matches; NULL when none does. */

@@ -41,6 +41,7 @@ void world_free(struct world *world)
 		free(port->interface);
 		free(port->network);
 		free(port->bridge);
+		array_free(&port->others);
 		array_free(&port->addresses);
 	}
 	array_free(&world->ports);
@@ -81,6 +82,11 @@ struct subnet_entry {
 	struct place place;
 };
 
+struct sharer { /* a container that says whose namespace it shares */
+	const struct node *with;
+	uint32_t container;
+};
+
 struct reader {
 	struct world world;
 	struct diagnostics *diagnostics;
@@ -89,6 +95,12 @@ struct reader {
 	struct {
 		ARRAY_OF(struct subnet_entry);
 	} subnets;
+	struct {
+		ARRAY_OF(struct sharer);
+	} sharers;
+	struct {
+		ARRAY_OF(size_t);
+	} first_ports; /* of each container: where its ports begin */
 	bool no_memory;
 };
 
@@ -236,13 +248,88 @@ static void read_ports(struct reader *reader, const struct node *list, uint32_t 
 		read_port(reader, item, container);
 }
 
+/* Whose it is, is found when all containers are known. */
+static void read_shares(struct reader *reader, const struct node *node, const struct node *ports, uint32_t container)
+{
+	struct sharer *sharer;
+	const char *word;
+
+	if (!node_word(node, "'shares'", &word, reader->diagnostics))
+		return;
+	if (ports && !node_is_empty(ports)) {
+		diagnostic_add(reader->diagnostics, SEVERITY_ERROR, &node->place,
+			       "a container that shares another's ports has none of its own");
+		return;
+	}
+	sharer = array_append(&reader->sharers);
+	if (!sharer)
+		reader->no_memory = true;
+	else
+		*sharer = (struct sharer){.with = node, .container = container};
+}
+
+static void share_ports(struct reader *reader, const struct sharer *sharer, uint32_t with)
+{
+	size_t end =
+		with + 1 < reader->first_ports.count ? reader->first_ports.items[with + 1] : reader->world.ports.count;
+	size_t at = reader->first_ports.items[with];
+
+	if (at == end)
+		diagnostic_add(reader->diagnostics, SEVERITY_ERROR, &sharer->with->place,
+			       "'%s' has no ports of its own that could be shared", sharer->with->text);
+	for (; at < end; at++) {
+		struct world_port *port = &reader->world.ports.items[at];
+		uint32_t *slot;
+
+		if (port->others.count == WORLD_SHARES_MAX) {
+			diagnostic_add(reader->diagnostics, SEVERITY_ERROR, &sharer->with->place,
+				       "more than %u containers share the ports of '%s'", WORLD_SHARES_MAX,
+				       sharer->with->text);
+			return;
+		}
+		slot = array_append(&port->others);
+		if (!slot) {
+			reader->no_memory = true;
+			return;
+		}
+		*slot = sharer->container;
+	}
+}
+
+static void resolve_shares(struct reader *reader)
+{
+	struct map *names = reader->sharers.count ? map_new() : NULL;
+
+	for (uint32_t i = 0; names && i < reader->world.containers.count; i++) {
+		const char *name = reader->world.containers.items[i].name;
+
+		/* The value is the index plus one, since a map holds no NULL. The first of a name counts. */
+		if (name && !map_get_text(names, name) &&
+		    map_set_text(names, name, (void *)(uintptr_t)(i + 1), NULL) < 0)
+			reader->no_memory = true;
+	}
+	for (size_t i = 0; names && i < reader->sharers.count; i++) {
+		const struct sharer *sharer = &reader->sharers.items[i];
+		uintptr_t with = (uintptr_t)map_get_text(names, sharer->with->text);
+
+		if (with)
+			share_ports(reader, sharer, (uint32_t)with - 1);
+		else
+			diagnostic_add(reader->diagnostics, SEVERITY_ERROR, &sharer->with->place,
+				       "there is no container '%s'", sharer->with->text);
+	}
+	reader->no_memory |= reader->sharers.count && !names;
+	map_free(names, NULL);
+}
+
 static void read_container(struct reader *reader, const struct node *node)
 {
-	enum { NAME, RUNTIME, IMAGE, NAMESPACE, CGROUP, ID, LABELS, PORTS, KEYS };
-	static const char *const keys[KEYS] = {"name",	 "runtime", "image",  "namespace",
-					       "cgroup", "id",	    "labels", "ports"};
+	enum { NAME, RUNTIME, IMAGE, NAMESPACE, CGROUP, ID, LABELS, PORTS, SHARES, KEYS };
+	static const char *const keys[KEYS] = {"name", "runtime", "image", "namespace", "cgroup",
+					       "id",   "labels",  "ports", "shares"};
 	const struct node *values[KEYS];
 	struct container *container;
+	size_t *first_port;
 	uint32_t index = (uint32_t)reader->world.containers.count;
 
 	if (node->kind != NODE_MAPPING) {
@@ -251,10 +338,12 @@ static void read_container(struct reader *reader, const struct node *node)
 	}
 	node_fields(node, "a container", keys, KEYS, values, NULL, reader->diagnostics);
 	container = array_append(&reader->world.containers);
-	if (!container) {
+	first_port = array_append(&reader->first_ports);
+	if (!container || !first_port) {
 		reader->no_memory = true;
 		return;
 	}
+	*first_port = reader->world.ports.count;
 	if (!values[NAME])
 		diagnostic_add(reader->diagnostics, SEVERITY_ERROR, &node->place, "a container needs a 'name'");
 	container->name = read_word(reader, values[NAME], "'name'");
@@ -267,6 +356,8 @@ static void read_container(struct reader *reader, const struct node *node)
 		read_labels(reader, values[LABELS], container);
 	if (values[PORTS])
 		read_ports(reader, values[PORTS], index);
+	if (values[SHARES])
+		read_shares(reader, values[SHARES], values[PORTS], index);
 }
 
 static void read_containers(struct reader *reader, const struct node *list)
@@ -283,6 +374,8 @@ static void read_containers(struct reader *reader, const struct node *list)
 		}
 		read_container(reader, item);
 	}
+	if (!reader->no_memory)
+		resolve_shares(reader);
 }
 
 static bool subnet_is_free(struct reader *reader, const struct node *item, const struct prefix *prefix)
@@ -427,6 +520,8 @@ out:
 	world_free(&reader.world);
 	document_free(&document);
 	array_free(&reader.subnets);
+	array_free(&reader.sharers);
+	array_free(&reader.first_ports);
 	map_free(reader.addresses, NULL);
 	map_free(reader.domains, NULL);
 	return r;

@@ -18,6 +18,9 @@ struct container {
 };
 struct world_port {
 	uint32_t container; /* index; WORLD_NOBODY: no owner known (matched by its interface and network alone) */
+	struct {
+		ARRAY_OF(uint32_t); /* containers that share the namespace of `container`: owners like that one */
+	} others;
 	char *interface, *network; /* host-side name; the runtime's network (NULL: none) */
 	char *bridge;		   /* the bridge it is enslaved to (NULL: none); `network` matches it too */
 	uint32_t ifindex;	   /* 0 in a world file */
@@ -50,6 +53,8 @@ void world_free(struct world *world); /* what it holds, not the struct itself; z
 /* A world file (docs/policy.md, 'Trying a policy'). Findings as for a policy; `sources` gets the
  * file. Ports whose interface the policy ignores or does not manage are marked by world_mark_unpoliced(). */
 #define WORLD_CONTAINERS_MAX 100000u
+/* Containers that share one's namespace; a pod has a few. */
+#define WORLD_SHARES_MAX 64u
 int world_load(const char *path, struct world *ret_world, struct sources *sources, struct diagnostics *diagnostics,
 	       struct error *error);
 /* The same for a world file in memory; `name` is shown as its path. */
@@ -59,7 +64,10 @@ void world_mark_unpoliced(struct world *world, const struct settings *settings);
 /* managed/ignore globs on a host-side name: true when the port is to be policed. */
 bool settings_manages(const struct settings *settings, const char *interface);
 
-/* Does this port match the member mapping? (docs/policy.md, 'Members') */
+/* Owner number `index` of the port, from 0: first `container`, then the others. NULL: it has no more. */
+const struct container *world_port_owner(const struct world *world, const struct world_port *port, size_t index);
+
+/* Does this port match the member mapping, by one of its owners? (docs/policy.md, 'Members') */
 bool member_matches(const struct member *member, const struct world *world, const struct world_port *port);
 
 /* What a port is to the policy. */

@@ -290,6 +290,7 @@ void adoption_complete(const struct adoption *adoption, struct evidence *evidenc
 	text_take_over(&evidence->owner.cgroup, &record->owner.cgroup);
 	if (!adoption->has_labels)
 		ARRAY_SWAP(evidence->owner.labels, record->owner.labels);
+	ARRAY_SWAP(evidence->others, record->others);
 	ARRAY_SWAP(evidence->published, record->published);
 	if (evidence->claim) {
 		ARRAY_SWAP(evidence->addresses, record->addresses);

@@ -98,6 +98,9 @@ void docker_forget_network(struct docker *docker, const char *id);
 void docker_store_free(struct docker *docker);
 /* The container that has this file for its namespace; the network on this bridge. NULL: none. */
 const struct engine_record *docker_by_sandbox(const struct docker *docker, const char *sandbox);
+/* Who shares the namespace of a container, which has the number `nsid` here: as engine_share(). */
+int docker_share(const struct docker *docker, const struct engine_record *owner, int32_t nsid,
+		 struct evidence *evidence, char reason[REASON_MAX]);
 const struct docker_network *docker_by_bridge(const struct docker *docker, const char *bridge);
 
 /* docker_files.c: what Docker leaves in files and processes. */

@@ -34,6 +34,8 @@ static void read_host_config(const struct docker *docker, const char *id, struct
 		return;
 	json = port_json_parse(data, size);
 	record->host_network |= strcmp(port_json_text(json, "NetworkMode"), "host") == 0;
+	if (!record->joins)
+		(void)engine_parse_joins(port_json_text(json, "NetworkMode"), record);
 	json_decref(json);
 }
 
@@ -121,18 +123,6 @@ void docker_find_cgroups(struct docker *docker)
 		endmntent(mounts);
 }
 
-static bool process_is_in(const struct docker *docker, long pid, int32_t nsid)
-{
-	AUTO_CLOSE int fd = -1;
-	char path[PATH_MAX];
-	int32_t found;
-
-	return pid > 0 &&
-	       snprintf(path, sizeof(path), "%s/%ld/ns/net", docker->watch->options.proc, pid) < (int)sizeof(path) &&
-	       namespace_open(path, &fd) == 0 && netlink_nsid(docker->watch->netlink_fd, fd, &found, NULL) == 0 &&
-	       found == nsid;
-}
-
 /* The process, or 0. */
 static int32_t cgroup_find(const struct docker *docker, const char *path, int32_t nsid, bool *ret_found)
 {
@@ -150,7 +140,7 @@ static int32_t cgroup_find(const struct docker *docker, const char *path, int32_
 
 		if (end == at || pid > INT32_MAX)
 			return 0;
-		if (process_is_in(docker, pid, nsid))
+		if (engine_process_is_in(docker->watch, (int32_t)pid, nsid))
 			return (int32_t)pid;
 	}
 	return 0;

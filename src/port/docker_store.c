@@ -97,6 +97,36 @@ const struct engine_record *docker_by_sandbox(const struct docker *docker, const
 	return NULL;
 }
 
+static const struct engine_record *family_next(const void *arg, size_t *cursor)
+{
+	const struct docker *docker = arg;
+	void *value;
+
+	return map_next(docker->containers, cursor, NULL, NULL, &value) ? value : NULL;
+}
+
+static const struct engine_record *family_find(const void *arg, const char *id_or_name)
+{
+	const struct docker *docker = arg;
+	const struct engine_record *record = map_get_text(docker->containers, id_or_name);
+
+	for (size_t cursor = 0; !record && (record = family_next(arg, &cursor));) {
+		if (record->owner.name && strcmp(record->owner.name, id_or_name) == 0)
+			return record;
+		record = NULL;
+	}
+	return record;
+}
+
+int docker_share(const struct docker *docker, const struct engine_record *owner, int32_t nsid,
+		 struct evidence *evidence, char reason[REASON_MAX])
+{
+	const struct engine_family family = {
+		.watch = docker->watch, .next = family_next, .find = family_find, .arg = docker};
+
+	return engine_share(&family, owner, nsid, evidence, reason);
+}
+
 const struct docker_network *docker_by_bridge(const struct docker *docker, const char *bridge)
 {
 	void *value;

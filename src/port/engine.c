@@ -38,6 +38,7 @@ void engine_record_free(struct engine_record *record)
 {
 	owner_free(&record->owner);
 	free(record->sandbox);
+	free(record->joins);
 	for (size_t i = 0; i < record->endpoints.count; i++)
 		endpoint_free(&record->endpoints.items[i]);
 	array_free(&record->endpoints);
@@ -231,11 +232,22 @@ static int ports_parse(struct engine_record *record, const json_t *ports)
 	return 0;
 }
 
+int engine_parse_joins(const char *mode, struct engine_record *record)
+{
+	static const char prefix[] = "container:";
+
+	if (strncmp(mode, prefix, sizeof(prefix) - 1) != 0)
+		return 0;
+	record->joins = strndup(mode + sizeof(prefix) - 1, PORT_NAME_MAX);
+	return record->joins ? 0 : -ENOMEM;
+}
+
+/* Podman says another's, where the namespace is another's. */
 static int sandbox_parse(struct engine_record *record, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	if (!slash || slash[1] == '\0' || record->host_network)
+	if (!slash || slash[1] == '\0' || record->host_network || record->joins)
 		return 0;
 	record->sandbox = strdup(slash + 1);
 	return record->sandbox ? 0 : -ENOMEM;
@@ -268,6 +280,7 @@ static int names_parse(struct engine_record *record, const json_t *json)
 static int record_fill(struct engine_record *record, const json_t *json, const char *runtime)
 {
 	const json_t *settings = json_object_get(json, "NetworkSettings"), *state = json_object_get(json, "State");
+	const char *mode = port_json_text(json_object_get(json, "HostConfig"), "NetworkMode");
 	const char *id = port_json_text(json, "Id"), *sandbox = port_json_text(settings, "SandboxKey");
 	json_int_t pid = json_integer_value(json_object_get(state, "Pid"));
 	int r;
@@ -283,9 +296,10 @@ static int record_fill(struct engine_record *record, const json_t *json, const c
 	record->running = json_is_true(json_object_get(state, "Running"));
 	record->pid = pid > 0 && pid <= INT32_MAX ? (int32_t)pid : 0;
 	record->host_network =
-		strcmp(port_json_text(json_object_get(json, "HostConfig"), "NetworkMode"), "host") == 0 ||
-		json_object_get(json_object_get(settings, "Networks"), "host");
-	r = names_parse(record, json);
+		strcmp(mode, "host") == 0 || json_object_get(json_object_get(settings, "Networks"), "host");
+	r = engine_parse_joins(mode, record);
+	if (r == 0)
+		r = names_parse(record, json);
 	if (r == 0)
 		r = sandbox_parse(record, sandbox);
 	if (r == 0)

@@ -23,6 +23,7 @@ struct engine_record {
 	struct owner owner; /* without `network` */
 	bool running;
 	bool host_network;
+	char *joins;		 /* the id or the name of the container whose namespace it shares; NULL: none */
 	char *sandbox;		 /* name of the file that pins its own namespace; NULL: it has none */
 	int32_t pid;		 /* 0: not running, or not said */
 	uint64_t hash;		 /* of the text that it was made of, by whoever keeps it: 0 from here */
@@ -40,6 +41,9 @@ struct engine_record {
 int engine_record_parse(const json_t *json, const char *runtime, struct engine_record *ret_record);
 void engine_record_free(struct engine_record *record);
 
+/* A network mode: "container:ID" or "container:NAME" is kept in `joins`. 0 or -ENOMEM. */
+int engine_parse_joins(const char *mode, struct engine_record *record);
+
 uint64_t engine_hash(const char *data, size_t size); /* FNV-1a; to see that an answer is the one that was had */
 bool engine_is_id(const char *text);		     /* 64 hexadecimal digits */
 /* "172.17.0.2/16" or "172.17.0.2": added; "": nothing. -EINVAL, -ENOSPC, -ENOMEM. */
@@ -52,6 +56,20 @@ const struct engine_endpoint *engine_endpoint_find(const struct engine_record *r
 /* 0, -ENOMEM, or -EINVAL with `reason`. */
 int engine_evidence(const struct engine_record *record, const struct engine_endpoint *endpoint,
 		    struct evidence *evidence, char reason[REASON_MAX]);
+
+/* Those of a runtime's running containers that share, directly or by way of others, the namespace of `owner`, and have
+ * a process that is in there now. */
+struct engine_family {
+	const struct port_watch *watch;
+	/* The first, then the next of all records; *cursor is 0 at first. NULL: no more. */
+	const struct engine_record *(*next)(const void *arg, size_t *cursor);
+	const struct engine_record *(*find)(const void *arg, const char *id_or_name);
+	const void *arg;
+};
+/* 0, -ENOMEM, -E2BIG or -EINVAL with `reason`. */
+int engine_share(const struct engine_family *family, const struct engine_record *owner, int32_t nsid,
+		 struct evidence *evidence, char reason[REASON_MAX]);
+bool engine_process_is_in(const struct port_watch *watch, int32_t pid, int32_t nsid);
 
 /* The control group of a container's process, cut behind the part that holds the container's id: what is below is the
  * container's own work. NULL: it has none that says so. The caller frees. */

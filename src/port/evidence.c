@@ -66,9 +66,58 @@ int owner_copy(const struct owner *from, struct owner *ret_owner)
 	return 0;
 }
 
+void owners_free(struct owners *owners)
+{
+	for (size_t i = 0; i < owners->count; i++)
+		owner_free(&owners->items[i]);
+	array_free(owners);
+}
+
+int owners_copy(const struct owners *from, struct owners *ret_owners)
+{
+	struct owners copy = {0};
+
+	for (size_t i = 0; i < from->count; i++) {
+		struct owner *slot = array_append(&copy);
+
+		if (!slot || owner_copy(&from->items[i], slot) < 0) {
+			owners_free(&copy);
+			return -ENOMEM;
+		}
+	}
+	*ret_owners = copy;
+	return 0;
+}
+
+static const char *id_of(const struct owner *owner)
+{
+	return owner->id ? owner->id : "";
+}
+
+int evidence_share(struct evidence *evidence, const struct owner *owner, char reason[REASON_MAX])
+{
+	struct owners *others = &evidence->others;
+	struct owner copy;
+	size_t at;
+
+	if (others->count >= PORT_OTHERS_MAX) {
+		snprintf(reason, REASON_MAX, "more than %u containers share its namespace", PORT_OTHERS_MAX);
+		return -E2BIG;
+	}
+	if (array_reserve(others, others->count + 1) < 0 || owner_copy(owner, &copy) < 0) {
+		snprintf(reason, REASON_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	for (at = others->count++; at > 0 && strcmp(id_of(&others->items[at - 1]), id_of(owner)) > 0; at--)
+		others->items[at] = others->items[at - 1];
+	others->items[at] = copy;
+	return 0;
+}
+
 void evidence_free(struct evidence *evidence)
 {
 	owner_free(&evidence->owner);
+	owners_free(&evidence->others);
 	array_free(&evidence->addresses);
 	array_free(&evidence->gateways);
 	array_free(&evidence->published);

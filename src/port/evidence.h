@@ -14,7 +14,8 @@
 struct evidence {
 	struct owner owner;
 	bool has_owner;
-	bool has_mac; /* false: the MAC that the container's end has at adoption */
+	struct owners others; /* who shares the owner's namespace; by id */
+	bool has_mac;	      /* false: the MAC that the container's end has at adoption */
 	struct mac mac;
 	struct port_addrs addresses; /* by the runtime's word */
 	struct port_addrs gateways;
@@ -29,6 +30,11 @@ struct evidence {
 void evidence_free(struct evidence *evidence); /* what it holds; zeroes it */
 void owner_free(struct owner *owner);
 int owner_copy(const struct owner *from, struct owner *ret_owner);
+void owners_free(struct owners *owners);
+int owners_copy(const struct owners *from, struct owners *ret_owners);
+/* A copy of one more container in the same namespace. 0; -E2BIG above PORT_OTHERS_MAX with `reason`: a
+ * policy may ask for just the one that could not be kept; -ENOMEM. */
+int evidence_share(struct evidence *evidence, const struct owner *owner, char reason[REASON_MAX]);
 
 /* Untrusted text that is to be kept: a copy, or NULL with `reason` when it is longer than `max` bytes, is no UTF-8 or
  * memory is short. `what` names it for the reason. */

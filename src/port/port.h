@@ -34,7 +34,11 @@ struct owner {
 		ARRAY_OF(struct port_text_pair);
 	} labels;
 };
-struct published { /* a port that the runtime published on the host for this container */
+struct owners {
+	ARRAY_OF(struct owner);
+};
+#define PORT_OTHERS_MAX 64u /* containers that share another's namespace; a pod has a few */
+struct published {	    /* a port that the runtime published on the host for this container */
 	uint8_t protocol;
 	uint16_t host_port, container_port;
 	bool by_proxy; /* relayed by a host process */
@@ -67,6 +71,7 @@ struct port {
 	int64_t identified_ns; /* monotonic: when it came to be so; 0: never */
 	struct owner owner;
 	bool has_owner;
+	struct owners others;	     /* the further containers in its namespace, by id; `owner` is whose it is */
 	struct port_addrs addresses; /* own, frozen; link-local among them */
 	struct port_addrs gateways;
 	struct {

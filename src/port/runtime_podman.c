@@ -172,6 +172,40 @@ static const struct engine_endpoint *endpoint_find(const struct podman_container
 	return engine_endpoint_find(record, NULL, question);
 }
 
+static const struct engine_record *family_next(const void *arg, size_t *cursor)
+{
+	const struct podman *podman = arg;
+	void *value;
+
+	while (map_next(podman->containers, cursor, NULL, NULL, &value)) {
+		if (((struct podman_container *)value)->record)
+			return ((struct podman_container *)value)->record;
+	}
+	return NULL;
+}
+
+static const struct engine_record *family_find(const void *arg, const char *id)
+{
+	const struct podman *podman = arg;
+	const struct podman_container *container = map_get_text(podman->containers, id);
+
+	return container ? container->record : NULL;
+}
+
+static enum runtime_answer evidence_make(const struct podman *podman, const struct podman_container *container,
+					 const struct engine_endpoint *endpoint,
+					 const struct runtime_question *question, struct evidence *evidence,
+					 char reason[REASON_MAX])
+{
+	const struct engine_family family = {
+		.watch = podman->watch, .next = family_next, .find = family_find, .arg = podman};
+
+	if (engine_evidence(container->record, endpoint, evidence, reason) < 0 ||
+	    engine_share(&family, container->record, question->namespace->nsid, evidence, reason) < 0)
+		return RUNTIME_PENDING;
+	return RUNTIME_OWNS;
+}
+
 static enum runtime_answer podman_ask(void *state, const struct runtime_question *question, struct evidence *evidence,
 				      char reason[REASON_MAX])
 {
@@ -205,7 +239,7 @@ static enum runtime_answer podman_ask(void *state, const struct runtime_question
 			 podman->why);
 		return RUNTIME_PENDING;
 	}
-	return engine_evidence(container->record, endpoint, evidence, reason) < 0 ? RUNTIME_PENDING : RUNTIME_OWNS;
+	return evidence_make(podman, container, endpoint, question, evidence, reason);
 }
 
 static const char *driver_of(struct podman *podman, const char *network)

@@ -14,6 +14,7 @@
 static void port_free(struct port *port)
 {
 	owner_free(&port->owner);
+	owners_free(&port->others);
 	array_free(&port->addresses);
 	array_free(&port->gateways);
 	array_free(&port->published);
@@ -55,7 +56,7 @@ static int port_build_owner(const struct entry *entry, struct port *port)
 
 	if (!evidence->has_owner)
 		return 0;
-	if (owner_copy(&evidence->owner, &port->owner) < 0)
+	if (owner_copy(&evidence->owner, &port->owner) < 0 || owners_copy(&evidence->others, &port->others) < 0)
 		return -ENOMEM;
 	port->has_owner = true;
 	if (evidence->published.count == 0)
@@ -312,6 +313,7 @@ static uint64_t hash_port(uint64_t hash, const struct port *port)
 				    (uint64_t)port->since,
 				    port->has_owner,
 				    port->existed_at_start,
+				    port->others.count,
 				    port->published.count};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
@@ -321,6 +323,8 @@ static uint64_t hash_port(uint64_t hash, const struct port *port)
 	hash = hash_bytes(hash, &port->mac, sizeof(port->mac));
 	hash = hash_text(hash, port->reason);
 	hash = hash_owner(hash, &port->owner);
+	for (size_t i = 0; i < port->others.count; i++)
+		hash = hash_owner(hash, &port->others.items[i]);
 	hash = hash_addrs(hash, &port->addresses);
 	hash = hash_addrs(hash, &port->gateways);
 	for (size_t i = 0; i < port->published.count; i++) {

@@ -77,6 +77,8 @@ static void describe_port(const struct explain *explain, const struct side *side
 		text_append_escaped(text, explain->world->containers.items[owner].runtime);
 		text_append(text, ")");
 	}
+	if (explain->world->ports.items[index].others.count)
+		text_appendf(text, " and %zu more", explain->world->ports.items[index].others.count);
 	describe_membership(explain, &side->standing.membership, text);
 }
 

@@ -290,22 +290,27 @@ static bool port_is_on(const struct world_port *port, const char *network)
 	       (port->bridge && strcmp(port->bridge, network) == 0);
 }
 
-/* Is this the name of the port's container, or of a port without one? */
+static bool is_word(const char *own, const char *name, size_t length)
+{
+	return own && strlen(own) == length && memcmp(own, name, length) == 0;
+}
+
+/* Is this the name of one of the port's containers, or of a port without one? */
 static bool port_is_named(const struct world *world, const struct world_port *port, const char *name, size_t length)
 {
-	const char *own = port->interface;
-
-	if (port->container < world->containers.count)
-		own = world->containers.items[port->container].name;
-	return own && strlen(own) == length && memcmp(own, name, length) == 0;
+	if (!world_port_owner(world, port, 0))
+		return is_word(port->interface, name, length);
+	for (size_t i = 0; i <= port->others.count; i++) {
+		if (is_word(world_port_owner(world, port, i)->name, name, length))
+			return true;
+	}
+	return false;
 }
 
 static bool container_exists(const struct world *world, const char *name, size_t length)
 {
 	for (size_t i = 0; i < world->containers.count; i++) {
-		const char *own = world->containers.items[i].name;
-
-		if (own && strlen(own) == length && memcmp(own, name, length) == 0)
+		if (is_word(world->containers.items[i].name, name, length))
 			return true;
 	}
 	for (size_t i = 0; i < world->ports.count; i++)

@@ -196,6 +196,13 @@ static void filters_choose(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		assert_int_equal(event_matches(event, &cases[i].filter), cases[i].matches);
 	json_decref(event);
+	/* By the name of one that shares the port. */
+	event = stored("deny", "web-1", "shop/front", "db-1");
+	json_object_set_new(json_object_get(event, "from"), "others", json_pack("[s,s]", "log-1", "side-1"));
+	assert_true(event_matches(event, &(struct event_filter){.from = "side-1"}));
+	assert_false(event_matches(event, &(struct event_filter){.from = "side"}));
+	assert_false(event_matches(event, &(struct event_filter){.to = "side-1"}));
+	json_decref(event);
 	event = stored("allow", "web-1", "shop", "db-1");
 	assert_false(event_matches(event, &(struct event_filter){.denied = true}));
 	json_decref(event);

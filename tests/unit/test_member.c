@@ -136,6 +136,66 @@ static void test_a_port_may_be_in_several_groups_of_one_zone(void **state)
 	fixture_free(&fixture);
 }
 
+/* One port, several owners: any of them is enough, but no two together; `not` is asked of each by itself. */
+static void test_any_owner_is_enough(void **state)
+{
+	static const char shared[] =
+		"version: 1\ncontainers:\n"
+		"  - { name: side, runtime: podman, labels: { app: shop }, shares: infra }\n"
+		"  - name: infra\n"
+		"    runtime: docker\n"
+		"    labels: { tier: front }\n"
+		"    ports: [ { interface: veth0, addresses: [ 10.0.0.2 ] }, { addresses: [ 10.1.0.2 ] } ]\n"
+		"  - { name: alone, ports: [ { addresses: [ 10.0.0.3 ] } ] }\n";
+	static const struct {
+		const char *member;
+		bool shared, alone;
+	} cases[] = {
+		{"{ name: infra }", true, false},
+		{"{ name: side }", true, false},
+		{"{ name: alone }", false, true},
+		{"{ label: app=shop }", true, false},
+		{"{ label: [ tier=front, app=shop ] }", false, false},
+		{"{ name: side, runtime: docker }", false, false},
+		{"{ name: side, interface: veth0 }", true, false}, /* the port is of both */
+		{"{ not: { name: infra } }", true, true},	   /* side is not it */
+		{"{ not: { name: '*i*' } }", false, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char policy[256];
+		struct fixture fixture;
+
+		snprintf(policy, sizeof(policy), "version: 1\nzones: { z: { members: %s } }\n", cases[i].member);
+		fixture_load(&fixture, policy, shared);
+		assert_int_equal(fixture.world.ports.items[0].others.count, 1);
+		assert_int_equal(fixture.world.ports.items[1].others.count, 1);
+		if (is_member(&fixture, 0) != cases[i].shared || is_member(&fixture, 2) != cases[i].alone)
+			fail_msg("%s", cases[i].member);
+		fixture_free(&fixture);
+	}
+}
+
+static void test_owners_in_two_zones_conflict(void **state)
+{
+	static const char policy[] =
+		"version: 1\nzones: { a: { members: { name: a } }, b: { members: { name: b } } }\n";
+	static const char world[] = "version: 1\ncontainers:\n"
+				    "  - { name: a, ports: [ { addresses: [ 10.0.0.2 ] } ] }\n"
+				    "  - { name: b, shares: a }\n";
+	struct membership membership;
+	struct fixture fixture;
+
+	(void)state;
+	fixture_load(&fixture, policy, world);
+	assert_int_equal(membership_find(fixture.policy, &fixture.world, &fixture.world.ports.items[0], &membership),
+			 0);
+	assert_int_equal(membership.state, MEMBERSHIP_CONFLICTED);
+	membership_free(&membership);
+	fixture_free(&fixture);
+}
+
 static void test_two_zones_conflict_and_name_both_places(void **state)
 {
 	static const char policy[] = "version: 1\nzones:\n"
@@ -195,6 +255,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_members_match_whole_and_all_keys),
 		cmocka_unit_test(test_a_port_may_be_in_several_groups_of_one_zone),
+		cmocka_unit_test(test_any_owner_is_enough),
+		cmocka_unit_test(test_owners_in_two_zones_conflict),
 		cmocka_unit_test(test_two_zones_conflict_and_name_both_places),
 		cmocka_unit_test(test_managed_and_ignored_interfaces),
 	};

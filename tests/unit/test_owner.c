@@ -151,6 +151,37 @@ static void test_addresses(void **state)
 	array_free(&copy);
 }
 
+static void test_others(void **state)
+{
+	struct evidence evidence = {0};
+	struct owner owner = {.id = "b", .name = "n"};
+	struct owners copy;
+	char reason[REASON_MAX] = "", id[8];
+
+	(void)state;
+	assert_int_equal(evidence_share(&evidence, &owner, reason), 0);
+	owner.id = "a";
+	assert_int_equal(evidence_share(&evidence, &owner, reason), 0);
+	owner.id = "c";
+	assert_int_equal(evidence_share(&evidence, &owner, reason), 0);
+	/* Always in the same order. */
+	assert_string_equal(evidence.others.items[0].id, "a");
+	assert_string_equal(evidence.others.items[1].id, "b");
+	assert_string_equal(evidence.others.items[2].id, "c");
+	assert_int_equal(owners_copy(&evidence.others, &copy), 0);
+	assert_int_equal(copy.count, 3);
+	assert_string_equal(copy.items[2].name, "n");
+	owners_free(&copy);
+	owner.id = id;
+	for (unsigned int i = 3; i < PORT_OTHERS_MAX; i++) {
+		snprintf(id, sizeof(id), "d%u", i);
+		assert_int_equal(evidence_share(&evidence, &owner, reason), 0);
+	}
+	assert_int_equal(evidence_share(&evidence, &owner, reason), -E2BIG);
+	assert_string_equal(reason, "more than 64 containers share its namespace");
+	evidence_free(&evidence);
+}
+
 static void test_json_is_bounded(void **state)
 {
 	size_t depth = 100000;
@@ -217,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_labels_that_cannot_be_kept),
 		cmocka_unit_test(test_label_bounds),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_json_is_bounded),
 		cmocka_unit_test(test_netns_names),
 		cmocka_unit_test(test_netns_file),

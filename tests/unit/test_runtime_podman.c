@@ -293,6 +293,7 @@ static void test_database(void **state)
 	/* In another's namespace, and never started. */
 	record = record_of(&db, SHARES_IN_DATABASE);
 	assert_null(record.sandbox);
+	assert_string_equal(record.joins, IN_DATABASE);
 	assert_true(record.running);
 	assert_int_equal(record.endpoints.count, 0);
 	engine_record_free(&record);

@@ -144,6 +144,13 @@ static void test_errors_are_found_in_place(void **state)
 		{"version: 1\ncontainers:\n  - { name: x, ports: [ { network: n, addresses: [ 10.0.0.1 ] } ] }\n"
 		 "  - { name: y, ports: [ { network: n, addresses: [ 10.0.0.1 ] } ] }\n",
 		 "10.0.0.1 is given twice", 4},
+		{"version: 1\ncontainers:\n  - { name: x, shares: y }\n", "there is no container 'y'", 3},
+		{"version: 1\ncontainers:\n  - { name: x, shares: y }\n  - { name: y }\n",
+		 "'y' has no ports of its own", 3},
+		{"version: 1\ncontainers:\n  - { name: x, shares: x }\n", "'x' has no ports of its own", 3},
+		{"version: 1\ncontainers:\n  - { name: x, ports: [ { addresses: [ 10.0.0.1 ] } ], shares: y }\n",
+		 "has none of its own", 3},
+		{"version: 1\ncontainers:\n  - { name: x, shares: [ y ] }\n", "'shares'", 3},
 		{"version: 1\n---\nversion: 1\n", "one YAML document", 3},
 		{"version: 1\nversion: 1\n", "version", 2},
 		{"version: 1\nhost: [\n", "", 3},
