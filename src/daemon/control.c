@@ -19,13 +19,13 @@
 #define QUESTIONS_MAX	 4u	     /* copies of us that think at the same time: each may take a CPU and memory */
 #define QUESTION_MS	 30000	     /* what one may think: the largest matrix of a large policy takes about 10 s */
 #define ANSWER_MAX	 (64u << 20) /* bytes of what it says: the largest matrix has about 20 MiB */
-#define CLIENTS_MAX	 32u	     /* at once; one more is told so and hung up on */
-#define CLIENTS_OF_ROOT	 4u	     /* of them, kept free of the group's: root can always ask and reload */
-#define REQUEST_MAX	 (64u << 10) /* bytes of one request */
-#define FOLLOW_QUEUE_MAX (1u << 20)  /* bytes waiting for a follower that does not read: events are dropped beyond */
-#define ANSWER_QUEUE_MAX (1u << 20)  /* bytes waiting for a client that asks and does not read: it must read first */
-#define IDLE_MS		 30000	     /* a client that neither asks nor reads is hung up on; followers are not */
-#define GROUPS_MAX	 4096	     /* supplementary groups of a peer that are looked at */
+#define CLIENTS_MAX	 (32u + WAITS_MAX) /* at once; one more is told so and hung up on */
+#define CLIENTS_OF_GROUP 28u		   /* of them: root can always ask, reload and adopt */
+#define REQUEST_MAX	 (64u << 10)	   /* bytes of one request */
+#define FOLLOW_QUEUE_MAX (1u << 20) /* bytes waiting for a follower that does not read: events are dropped beyond */
+#define ANSWER_QUEUE_MAX (1u << 20) /* bytes waiting for a client that asks and does not read: it must read first */
+#define IDLE_MS		 30000	    /* a client that neither asks nor reads is hung up on; followers are not */
+#define GROUPS_MAX	 4096	    /* supplementary groups of a peer that are looked at */
 
 struct client {
 	struct control *control;
@@ -52,6 +52,7 @@ struct control {
 	struct loop_source *source;
 	struct client *clients;
 	size_t client_count, thinking_count;
+	size_t group_count; /* of the clients: those that are not root */
 	gid_t group;
 	bool has_group;
 	char *path;
@@ -66,6 +67,7 @@ static void client_free(struct client *client)
 	if (*link) {
 		*link = client->next;
 		client->control->client_count--;
+		client->control->group_count -= !client->root;
 	}
 	if (client->thinking) {
 		child_cancel(client->thinking);
@@ -100,22 +102,21 @@ static bool peer_in_group(int fd, gid_t group)
 
 static const char forbidden[] = "only root and the daemon's group may ask";
 
-/* NULL, or why it may not. Those whose answers come later don't count: they are bounded by themselves. */
+/* NULL, or why it may not. */
 static const char *peer_refusal(const struct control *control, int fd, bool *ret_root)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	size_t room = CLIENTS_MAX;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return forbidden;
-	if (peer.uid != 0) {
-		if (!control->has_group || (peer.gid != control->group && !peer_in_group(fd, control->group)))
-			return forbidden;
-		room -= CLIENTS_OF_ROOT;
-	}
+	if (peer.uid != 0 &&
+	    (!control->has_group || (peer.gid != control->group && !peer_in_group(fd, control->group))))
+		return forbidden;
 	*ret_root = peer.uid == 0;
-	return control->client_count - control->daemon->wait_count < room ? NULL : "too many clients at once";
+	if (control->client_count >= CLIENTS_MAX || (peer.uid != 0 && control->group_count >= CLIENTS_OF_GROUP))
+		return "too many clients at once";
+	return NULL;
 }
 
 /* ---- Sending ---- */
@@ -517,6 +518,7 @@ static int client_add(struct control *control, int fd, bool root)
 	client->next = control->clients;
 	control->clients = client;
 	control->client_count++;
+	control->group_count += !root;
 	return 0;
 }
 
@@ -574,7 +576,7 @@ static int socket_bind(struct control *control, const char *path, struct error *
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
 	if (control->has_group && (chown(path, (uid_t)-1, control->group) < 0 || chmod(path, 0660) < 0))
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
-	if (listen(control->fd, WAITS_MAX) < 0)
+	if (listen(control->fd, CLIENTS_MAX) < 0)
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
 	return 0;
 }

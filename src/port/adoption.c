@@ -282,13 +282,13 @@ static void text_take_over(char **to, char **from)
 		(b) = swapped_;               \
 	} while (0)
 
-void adoption_complete(const struct adoption *adoption, struct evidence *evidence, struct evidence *record)
+void adoption_complete(struct evidence *evidence, bool has_labels, struct evidence *record)
 {
 	text_take_over(&evidence->owner.image, &record->owner.image);
 	text_take_over(&evidence->owner.namespace, &record->owner.namespace);
 	text_take_over(&evidence->owner.network, &record->owner.network);
 	text_take_over(&evidence->owner.cgroup, &record->owner.cgroup);
-	if (!adoption->has_labels)
+	if (!has_labels)
 		ARRAY_SWAP(evidence->owner.labels, record->owner.labels);
 	ARRAY_SWAP(evidence->others, record->others);
 	ARRAY_SWAP(evidence->published, record->published);

@@ -29,7 +29,8 @@ void adoption_free(struct adoption *adoption); /* what it holds */
 
 /* A copy of the word. 0 or -ENOMEM. */
 int adoption_evidence(const struct adoption *adoption, struct evidence *evidence);
-/* Adds what the adoption leaves out and an engine's own record of the same container tells. Takes out of `record`. */
-void adoption_complete(const struct adoption *adoption, struct evidence *evidence, struct evidence *record);
+/* Adds what the evidence leaves out and a `record` of the same container tells: out of that it is taken. Labels only
+ * when they are not known: there may be none. */
+void adoption_complete(struct evidence *evidence, bool has_labels, struct evidence *record);
 
 #endif

@@ -239,25 +239,47 @@ static bool is_of(const struct evidence *record, const struct adoption *adoption
 	return record->owner.id && strcmp(adoption->word.owner.id, record->owner.id) == 0;
 }
 
+/* What was said of the whole namespace, of the same container: another hook knows more than one. */
+static int complete_by_namespace(const struct adopted *adopted, const struct adoption *adoption,
+				 struct evidence *evidence, bool *has_labels)
+{
+	const struct adoption *whole = adoption->site.ifindex ? adopted_get(adopted, 0, adoption->site.cookie) : NULL;
+	struct evidence record = {0};
+	int r;
+
+	if (!whole || !is_of(&whole->word, adoption))
+		return 0;
+	r = adoption_evidence(whole, &record);
+	if (r == 0) {
+		adoption_complete(evidence, *has_labels, &record);
+		*has_labels |= whole->has_labels;
+	}
+	evidence_free(&record);
+	return r;
+}
+
 enum runtime_answer adopted_complete(struct port_watch *watch, const struct runtime_question *question,
 				     struct evidence *evidence, char reason[REASON_MAX])
 {
-	const struct adoption *adoption =
-		adopted_find(adopted_of(watch), question->link->ifindex, question->namespace->cookie);
+	struct adopted *adopted = adopted_of(watch);
+	const struct adoption *adoption = adopted_find(adopted, question->link->ifindex, question->namespace->cookie);
+	bool has_labels = adoption && adoption->has_labels;
 
 	if (!adoption || !adoption->word.owner.id)
 		return RUNTIME_OWNS;
-	for (size_t i = 0; i < RUNTIME_COUNT; i++) {
+	if (complete_by_namespace(adopted, adoption, evidence, &has_labels) < 0) {
+		snprintf(reason, REASON_MAX, "out of memory");
+		return RUNTIME_PENDING;
+	}
+	for (size_t i = RUNTIME_ADOPTED + 1; i < RUNTIME_COUNT; i++) {
 		struct evidence record = {0};
-		enum runtime_answer answer = RUNTIME_NOT_MINE;
+		enum runtime_answer answer = runtimes[i]->ask(watch->states[i], question, &record, reason);
 
-		if (runtimes[i] != &runtime_adopted)
-			answer = runtimes[i]->ask(watch->states[i], question, &record, reason);
 		if (answer == RUNTIME_OWNS && is_of(&record, adoption))
-			adoption_complete(adoption, evidence, &record);
+			adoption_complete(evidence, has_labels, &record);
 		evidence_free(&record);
 		/* A policy may ask for a label that the engine has not told yet. */
-		if (answer == RUNTIME_PENDING && !adoption->has_labels &&
+		if (answer == RUNTIME_PENDING && !has_labels &&
 		    strcmp(adoption->word.owner.runtime, runtimes[i]->name) == 0)
 			return RUNTIME_PENDING;
 	}

@@ -4,6 +4,7 @@
 
 import json
 import os
+import pathlib
 import socket
 import sys
 import threading
@@ -443,6 +444,47 @@ def test_namespace(host):
     wait_until(lambda: not kept(host), 20, "all is forgotten")
 
 
+def test_completed(host):
+    """What is said of a namespace adds to what is said of a port in it, where both are of one container"""
+    start(host)
+    box = bare(host, "box")
+    veth = plug(host, box, ["10.77.0.9/24"])
+    of_port = {"interface": veth, "netns": netns(box), "name": "pod", "id": "b0", "addresses": ["10.77.0.9/24"]}
+    of_namespace = {"netns": netns(box), "name": "box", "image": "shop:1"}
+    for words, zone in (
+        (of_port, None),
+        ({**of_namespace, "id": "b1", "labels": {"tier": "front"}}, None),
+        ({**of_namespace, "id": "b0", "labels": {"tier": "front"}}, "shop"),
+        ({**of_port, "labels": {"tier": "other"}}, "other"),
+        ({**of_port, "labels": {}}, None),
+        (of_port, "shop"),
+    ):
+        (told,) = adopt(host, **words)["result"]["ports"]
+        tap.equal((told["container"], told.get("zone")), ("pod", zone), f"with {words}")
+    told = port(host, veth)
+    tap.equal((told["image"], told["addresses"][0]), ("shop:1", "10.77.0.9"), "image and address")
+
+
+def test_pending(host):
+    """Labels that only the engine knows are waited for; labels that are said are not"""
+    pins = f"{host.directory}/docker-netns"
+    start(host, "--docker-netns", pins)
+    box = bare(host, "box")
+    veth = plug(host, box, ["10.77.0.9/24"])
+    # A namespace of Docker's, which is silent.
+    os.mkdir(pins)
+    pathlib.Path(pins, "0123456789ab").touch()
+    run("mount", "--bind", netns(box), f"{pins}/0123456789ab")
+    words = {"interface": veth, "netns": netns(box), "name": "box", "id": "f" * 64}
+    tap.equal(adopt(host, **words, runtime="cni")["result"]["ports"][0]["state"], "open", "who does not speak of Docker")
+    answer = adopt(host, **words, runtime="docker", wait_ms=SHORT)
+    refused(answer, "timeout", veth)
+    tap.expect(not box.reach("tcp", DB, 5432, 0.3), "it is closed until Docker says")
+    answer = adopt(host, **words, runtime="docker", labels={"tier": "front"})
+    tap.equal(answer["result"]["ports"][0]["zone"], "shop", "labels that are said")
+    run("umount", f"{pins}/0123456789ab")
+
+
 def test_group(host):
     """Members of the daemon's group may ask, but not adopt and not release"""
     os.chmod(host.directory, 0o755)
@@ -546,7 +588,7 @@ if __name__ == "__main__":
     tap.main(
         [
             test_adopt, test_wait, test_timeout, test_many, test_nonsense, test_survives, test_release, test_reused,
-            test_moved, test_conflict, test_before, test_namespace, test_group, test_command, test_hooks_file,
+            test_moved, test_conflict, test_before, test_namespace, test_completed, test_pending, test_group, test_command, test_hooks_file,
             on("docker")(engine_adds),
         ],
         jobs=3,

@@ -14,7 +14,7 @@ from lib.host import wait_until
 from lib.shop import holds, scene
 
 REQUEST_MAX = 64 << 10
-CLIENTS_MAX = 32
+CLIENTS_MAX, CLIENTS_OF_GROUP = 288, 28
 NOBODY, NOGROUP, DAEMON_GROUP = 65534, 65534, 1
 
 
@@ -66,6 +66,34 @@ def ask_as(host, user, group, groups=()):
     return answer.decode()
 
 
+class Crowd:
+    """Members of the group that connect and say nothing."""
+
+    def __init__(self, host, count):
+        self.socket, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.socket.close()
+            try:
+                os.setgroups([])
+                os.setgid(DAEMON_GROUP)
+                os.setuid(NOBODY)
+                clients = []
+                for _ in range(count):
+                    clients.append(socket.socket(socket.AF_UNIX))
+                    clients[-1].connect(host.socket_path)
+                theirs.sendall(b"here")
+                theirs.recv(1)
+            finally:
+                os._exit(0)
+        theirs.close()
+        tap.equal(self.socket.recv(4), b"here", "the crowd")
+
+    def leave(self):
+        self.socket.close()
+        os.waitpid(self.pid, 0)
+
+
 def test_users(host):
     """Another user is refused, by the socket's mode and by the kernel's word on who it is; root is served"""
     os.chmod(host.directory, 0o755)
@@ -89,6 +117,12 @@ def test_group(host):
     for answer in (ask_as(host, NOBODY, DAEMON_GROUP), ask_as(host, NOBODY, NOGROUP, [DAEMON_GROUP])):
         tap.expect('"ok":true' in answer.replace(" ", ""), f"a member: {answer}")
     tap.equal(ask_as(host, NOBODY, NOGROUP), "PermissionError", "no member")
+    # They can't keep root out.
+    crowd = Crowd(host, CLIENTS_OF_GROUP)
+    wait_until(lambda: "too many" in ask_as(host, NOBODY, DAEMON_GROUP), 10, "one member too many is told so")
+    tap.expect(host.ask("status")["health"] == "ok", "root is served")
+    crowd.leave()
+    wait_until(lambda: '"ok":true' in ask_as(host, NOBODY, DAEMON_GROUP).replace(" ", ""), 10, "a member, when they have left")
 
 
 def test_nonsense(host):

@@ -287,7 +287,7 @@ static void test_complete(void **state)
 		struct evidence evidence = {0};
 
 		assert_int_equal(adoption_evidence(adoption, &evidence), 0);
-		adoption_complete(adoption, &evidence, &record.word);
+		adoption_complete(&evidence, adoption->has_labels, &record.word);
 		assert_string_equal(evidence.owner.name, "a");
 		assert_string_equal(evidence.owner.image, i ? "mine" : "theirs");
 		assert_string_equal(evidence.owner.labels.items[0].key, i ? "k" : "x");
