@@ -33,7 +33,7 @@ static const char usage[] =
 	"      --no-tcx            use clsact filters, even where the kernel has tcx\n"
 	"      --docker-socket PATH, --docker-root DIR, --docker-netns DIR, --podman-root DIR, --netns DIR, "
 	"--netns-meta DIR,\n"
-	"      --cni-results DIR, --proc DIR\n"
+	"      --containerd-state DIR, --crio-run DIR, --cni-results DIR, --proc DIR\n"
 	"                          where the runtimes keep what they know\n"
 	"  -v, --verbose           say more\n"
 	"  -h, --help              this text\n"
@@ -60,6 +60,8 @@ enum option_id {
 	OPTION_NETNS,
 	OPTION_NETNS_META,
 	OPTION_CNI_RESULTS,
+	OPTION_CONTAINERD_STATE,
+	OPTION_CRIO_RUN,
 	OPTION_PROC,
 };
 
@@ -83,6 +85,8 @@ static const struct option long_options[] = {
 	{"netns", required_argument, NULL, OPTION_NETNS},
 	{"netns-meta", required_argument, NULL, OPTION_NETNS_META},
 	{"cni-results", required_argument, NULL, OPTION_CNI_RESULTS},
+	{"containerd-state", required_argument, NULL, OPTION_CONTAINERD_STATE},
+	{"crio-run", required_argument, NULL, OPTION_CRIO_RUN},
 	{"proc", required_argument, NULL, OPTION_PROC},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -108,6 +112,8 @@ static struct daemon_options options = {
 		 .netns_dir = "/run/netns",
 		 .netns_meta_dir = "/run/bulkhead/netns",
 		 .cni_results = "/var/lib/cni/results",
+		 .containerd_state = "/run/containerd",
+		 .crio_run = "/run/containers/storage",
 		 .proc = "/proc"},
 };
 
@@ -151,6 +157,10 @@ static const char **path_option(int option)
 		return &options.port.netns_meta_dir;
 	case OPTION_CNI_RESULTS:
 		return &options.port.cni_results;
+	case OPTION_CONTAINERD_STATE:
+		return &options.port.containerd_state;
+	case OPTION_CRIO_RUN:
+		return &options.port.crio_run;
 	case OPTION_PROC:
 		return &options.port.proc;
 	default:

@@ -97,7 +97,7 @@ static void load_label(struct loader *loader, const struct node *node, struct me
 
 static void warn_runtime(struct loader *loader, const struct node *node)
 {
-	static const char *const names[] = {"docker", "podman", "containerd", "crio", "lxc", "nspawn", "netns"};
+	static const char *const names[] = {"docker", "podman", "containerd", "crio", "lxc", "nspawn", "netns", "cni"};
 	const size_t count = sizeof(names) / sizeof(names[0]);
 	char hint[NODE_HINT_MAX];
 

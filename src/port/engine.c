@@ -165,13 +165,23 @@ static bool port_number(const char *text, uint16_t *ret_port)
 	return true;
 }
 
-/* "80/tcp" */
-static bool service_parse(const char *text, struct published *published)
+uint8_t engine_protocol(const char *name)
 {
 	static const struct {
 		const char *name;
 		uint8_t number;
 	} protocols[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP}};
+
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++) {
+		if (strcmp(name, protocols[i].name) == 0)
+			return protocols[i].number;
+	}
+	return 0;
+}
+
+/* "80/tcp" */
+static bool service_parse(const char *text, struct published *published)
+{
 	const char *slash = strchr(text, '/');
 	char number[8];
 
@@ -179,13 +189,8 @@ static bool service_parse(const char *text, struct published *published)
 		return false;
 	memcpy(number, text, (size_t)(slash - text));
 	number[slash - text] = '\0';
-	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++) {
-		if (strcmp(slash + 1, protocols[i].name) == 0) {
-			published->protocol = protocols[i].number;
-			return port_number(number, &published->container_port);
-		}
-	}
-	return false;
+	published->protocol = engine_protocol(slash + 1);
+	return published->protocol && port_number(number, &published->container_port);
 }
 
 static int published_add(struct engine_record *record, const struct published *published)
@@ -413,4 +418,18 @@ char *engine_cgroup(const char *proc, int32_t pid, const char *id)
 		line += length + (line[length] == '\n');
 	}
 	return NULL;
+}
+
+bool engine_is_on_host(const char *proc, int32_t pid)
+{
+	char path[PATH_MAX], own[64], its[64];
+	ssize_t own_size, its_size;
+
+	if (pid <= 0 || snprintf(path, sizeof(path), "%s/%d/ns/net", proc, pid) >= (int)sizeof(path))
+		return false;
+	its_size = readlink(path, its, sizeof(its));
+	if (snprintf(path, sizeof(path), "%s/self/ns/net", proc) >= (int)sizeof(path))
+		return false;
+	own_size = readlink(path, own, sizeof(own));
+	return own_size > 0 && own_size == its_size && memcmp(own, its, (size_t)own_size) == 0;
 }

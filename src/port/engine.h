@@ -48,6 +48,7 @@ uint64_t engine_hash(const char *data, size_t size); /* FNV-1a; to see that an a
 bool engine_is_id(const char *text);		     /* 64 hexadecimal digits */
 /* "172.17.0.2/16" or "172.17.0.2": added; "": nothing. -EINVAL, -ENOSPC, -ENOMEM. */
 int engine_add_addr(struct port_addrs *addrs, const char *text);
+uint8_t engine_protocol(const char *name); /* "tcp", "udp", "sctp"; 0: another */
 
 /* The endpoint on the network that the port is on: by the network's id, where it is known; else the one whose gateway
  * is the bridge's address; else the one with this MAC. NULL: none. */
@@ -74,5 +75,7 @@ bool engine_process_is_in(const struct port_watch *watch, int32_t pid, int32_t n
 /* The control group of a container's process, cut behind the part that holds the container's id: what is below is the
  * container's own work. NULL: it has none that says so. The caller frees. */
 char *engine_cgroup(const char *proc, int32_t pid, const char *id);
+/* The process uses the host's network: its network namespace is ours. */
+bool engine_is_on_host(const char *proc, int32_t pid);
 
 #endif

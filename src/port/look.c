@@ -13,8 +13,11 @@
 const struct runtime *const runtimes[RUNTIME_COUNT] = {
 	[RUNTIME_ADOPTED] = &runtime_adopted,
 	[RUNTIME_DOCKER] = &runtime_docker,
+	[RUNTIME_CONTAINERD] = &runtime_containerd,
+	[RUNTIME_CRIO] = &runtime_crio,
 	[RUNTIME_PODMAN] = &runtime_podman,
 	[RUNTIME_NETNS] = &runtime_netns,
+	[RUNTIME_CNI] = &runtime_cni,
 };
 
 static void missing(struct entry *entry, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -311,11 +314,13 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* What was adopted stays: names, labels and published ports may be news, addresses may not. */
+/* What was adopted stays: names, labels and published ports may be news, addresses may not. But the runtime's word,
+ * when there is one at last, goes before what was claimed. */
 static void entry_update(struct port_watch *watch, struct entry *entry, const struct runtime *runtime,
 			 struct evidence *evidence)
 {
-	if (entry->adopted && (runtime != entry->runtime || !same_text(evidence->owner.id, entry->evidence.owner.id)))
+	if (entry->adopted && (runtime != entry->runtime || !same_text(evidence->owner.id, entry->evidence.owner.id) ||
+			       (entry->evidence.claim && !evidence->claim)))
 		entry_forget(entry);
 	evidence_free(&entry->evidence);
 	entry->evidence = *evidence;

@@ -22,6 +22,8 @@
 #define PODMAN_INSPECT_BATCH 32u
 #define PODMAN_OUTPUT_MAX    (16u << 20)
 #define PODMAN_TIMEOUT_MS    20000
+/* Before the UUID in the names of the namespaces that Podman 4 and newer pin in /run/netns. */
+#define PODMAN_PIN "netns-"
 
 #define PODMAN_LIBPOD "libpod" /* in its root: the database's folder, by default */
 #define PODMAN_BOLT   "bolt_state.db"

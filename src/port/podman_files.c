@@ -203,17 +203,9 @@ static long pid_read(const char *id)
 
 bool podman_is_on_host(const char *proc, const struct podman_container *container)
 {
-	char path[PATH_MAX], own[64], its[64];
 	long pid = container->host_network ? pid_read(container->id) : 0;
-	ssize_t own_size, its_size;
 
-	if (pid <= 0 || snprintf(path, sizeof(path), "%s/%ld/ns/net", proc, pid) >= (int)sizeof(path))
-		return false;
-	its_size = readlink(path, its, sizeof(its));
-	if (snprintf(path, sizeof(path), "%s/self/ns/net", proc) >= (int)sizeof(path))
-		return false;
-	own_size = readlink(path, own, sizeof(own));
-	return own_size > 0 && own_size == its_size && memcmp(own, its, (size_t)own_size) == 0;
+	return pid > 0 && pid <= INT32_MAX && engine_is_on_host(proc, (int32_t)pid);
 }
 
 void podman_network_driver(const char *name, char driver[32])

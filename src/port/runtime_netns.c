@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cni_cache.h"
 #include "runtime_netns.h"
 #include "watch.h"
 
@@ -47,17 +48,30 @@ static void netns_refresh(void *state)
 	netns->bad_file[0] = '\0';
 }
 
-/* "netns-1b4e28ba-2fa1-11d2-883f-0016d3cca427": Podman's and others' names for what they made themselves. */
+/* "1b4e28ba-2fa1-11d2-883f-0016d3cca427" */
+static bool is_uuid(const char *text)
+{
+	static const size_t dashes[] = {8, 13, 18, 23};
+
+	if (strlen(text) != 36 || strspn(text, "0123456789abcdefABCDEF-") != 36)
+		return false;
+	for (size_t i = 0; i < sizeof(dashes) / sizeof(*dashes); i++) {
+		if (text[dashes[i]] != '-')
+			return false;
+	}
+	return true;
+}
+
+/* Podman puts "netns-" before a UUID, containerd (for pods) and Podman 3 "cni-", CRI-O and Nomad nothing. */
 bool netns_name_is_an_engines(const char *name)
 {
-	static const char *const prefixes[] = {"netns-", "cni-"};
-	const char *rest = NULL;
+	static const char *const prefixes[] = {"netns-", "cni-", ""};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
-		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-			rest = name + strlen(prefixes[i]);
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0 && is_uuid(name + strlen(prefixes[i])))
+			return true;
 	}
-	return rest && strlen(rest) == 36 && strspn(rest, "0123456789abcdefABCDEF-") == 36;
+	return false;
 }
 
 static int meta_text(const json_t *meta, const char *key, char **to, char reason[REASON_MAX])
@@ -134,7 +148,9 @@ static int netns_owner(struct netns *netns, const char *name, struct owner *owne
 static enum runtime_answer netns_ask(void *state, const struct runtime_question *question, struct evidence *evidence,
 				     char reason[REASON_MAX])
 {
+	struct netns *netns = state;
 	const struct namespace *namespace = question->namespace;
+	const struct cni_result *result;
 	const char *name = NULL;
 
 	if (namespace_pin(namespace, NAMESPACE_DIR_DOCKER))
@@ -151,12 +167,16 @@ static enum runtime_answer netns_ask(void *state, const struct runtime_question 
 	}
 	if (!name)
 		return RUNTIME_NOT_MINE;
-	if (netns_owner(state, name, &evidence->owner, reason) < 0) {
+	if (netns_owner(netns, name, &evidence->owner, reason) < 0) {
 		if (!reason[0])
 			snprintf(reason, REASON_MAX, "out of memory");
 		return RUNTIME_PENDING;
 	}
 	evidence->has_owner = true;
+	/* Made by hand and plugged in by CNI: then the addresses are known. */
+	result = cni_cache_find(netns->watch->cni, question, NULL);
+	if (result)
+		return cni_result_evidence(result, evidence, reason) < 0 ? RUNTIME_PENDING : RUNTIME_OWNS;
 	evidence->claim = true;
 	return RUNTIME_OWNS;
 }

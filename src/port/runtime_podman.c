@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cni_cache.h"
 #include "podman.h"
 #include "runtime_netns.h"
 
@@ -206,6 +207,15 @@ static enum runtime_answer evidence_make(const struct podman *podman, const stru
 	return RUNTIME_OWNS;
 }
 
+/* Others' names are like those of Podman 3, but what CNI was told of is in Podman's list, or not its own. */
+static bool is_of_anothers(const struct podman *podman, const char *pin, const struct runtime_question *question)
+{
+	const struct cni_result *result = cni_cache_find(podman->watch->cni, question, NULL);
+
+	return strncmp(pin, PODMAN_PIN, strlen(PODMAN_PIN)) != 0 && result &&
+	       !map_get_text(podman->containers, result->container);
+}
+
 static enum runtime_answer podman_ask(void *state, const struct runtime_question *question, struct evidence *evidence,
 				      char reason[REASON_MAX])
 {
@@ -222,7 +232,7 @@ static enum runtime_answer podman_ask(void *state, const struct runtime_question
 		podman_update(podman);
 		container = by_sandbox(podman, pin);
 	}
-	if (!container && !podman->here)
+	if (!container && (!podman->here || is_of_anothers(podman, pin, question)))
 		return RUNTIME_NOT_MINE;
 	if (!container) {
 		snprintf(reason, REASON_MAX, "no container of Podman's has its namespace (yet)");

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cni_cache.h"
 #include "netlink.h"
 #include "watch.h"
 
@@ -114,6 +115,9 @@ static int watch_open(struct port_watch *watch, struct error *error)
 		r = events_new(watch->loop, watch_heard, watch, &watch->events);
 	if (r < 0)
 		return error_set(error, r, "cannot listen to the kernel's links: %s", strerror(-r));
+	r = cni_cache_new(watch, &watch->cni);
+	if (r < 0)
+		return error_set(error, r, "cannot watch CNI's results: %s", strerror(-r));
 	for (size_t i = 0; i < RUNTIME_COUNT; i++) {
 		r = runtimes[i]->start(watch, &watch->states[i]);
 		if (r < 0)
@@ -155,6 +159,7 @@ void port_watch_free(struct port_watch *watch)
 		return;
 	for (size_t i = 0; i < RUNTIME_COUNT; i++)
 		runtimes[i]->stop(watch->states[i]);
+	cni_cache_free(watch->cni);
 	events_free(watch->events);
 	loop_remove(watch->timer);
 	cleanup_close(&watch->netlink_fd);

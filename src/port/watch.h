@@ -22,6 +22,7 @@ enum runtime_answer {
 
 /* What a runtime is asked: whose is this port? */
 struct entry;
+struct cni_cache;
 struct runtime_question {
 	const struct link *link;	   /* the host's end */
 	const struct link *bridge;	   /* NULL: none */
@@ -55,14 +56,18 @@ struct runtime {
 	int (*list)(void *state, struct port_watch *watch);
 	json_t *(*status)(void *state); /* an object */
 };
-extern const struct runtime runtime_adopted, runtime_docker, runtime_podman, runtime_netns;
+extern const struct runtime runtime_adopted, runtime_docker, runtime_containerd, runtime_crio, runtime_podman,
+	runtime_netns, runtime_cni;
 /* In the order in which they are asked: the first that knows the port has it. Whoever made the port knows best whose it
- * is. A namespace may have a name for `ip netns` and be a container's all the same, so netns is the last. */
+ * is. A namespace may have a name for `ip netns` and be a container's all the same, so netns is behind them. */
 enum {
 	RUNTIME_ADOPTED,
 	RUNTIME_DOCKER,
+	RUNTIME_CONTAINERD,
+	RUNTIME_CRIO,
 	RUNTIME_PODMAN,
 	RUNTIME_NETNS,
+	RUNTIME_CNI, /* behind all: what nobody else knows */
 	RUNTIME_COUNT,
 };
 extern const struct runtime *const runtimes[RUNTIME_COUNT]; /* look.c */
@@ -126,6 +131,7 @@ struct port_watch {
 	bool has_pins;	/* they are of this scan */
 	bool pins_anew; /* and none of them was believed for being known */
 	bool pins_cut, addresses_cut;
+	struct cni_cache *cni; /* what CNI left of its results */
 	char scan_error[REASON_MAX];
 	uint64_t scans, scan_failures, overruns;
 	uint64_t looked; /* scans that came to their end */

@@ -195,6 +195,8 @@ static bool option_set(struct show *show, struct port_options *options, char *te
 		{"docker_netns_dir", &options->docker_netns_dir},
 		{"proc", &options->proc},
 		{"cni_results", &options->cni_results},
+		{"containerd_state", &options->containerd_state},
+		{"crio_run", &options->crio_run},
 		{"ignore", &show->ignore},
 	};
 	char *value = strchr(text, '=');
@@ -223,6 +225,8 @@ int main(int argc, char **argv)
 		.docker_netns_dir = "/run/docker/netns",
 		.proc = "/proc",
 		.cni_results = "/var/lib/cni/results",
+		.containerd_state = "/run/containerd",
+		.crio_run = "/run/containers/storage",
 		.manages = manages,
 		.manages_arg = &show,
 	};

@@ -207,7 +207,9 @@ static void test_netns_names(void **state)
 	assert_true(netns_name_is_an_engines("cni-1B4E28BA-2fa1-11d2-883f-0016d3cca427"));
 	assert_false(netns_name_is_an_engines("netns-web"));
 	assert_false(netns_name_is_an_engines("netns-1b4e28ba-2fa1-11d2-883f-0016d3cca427x"));
-	assert_false(netns_name_is_an_engines("1b4e28ba-2fa1-11d2-883f-0016d3cca427"));
+	assert_true(netns_name_is_an_engines("1b4e28ba-2fa1-11d2-883f-0016d3cca427")); /* CRI-O */
+	assert_false(netns_name_is_an_engines("1b4e28ba2fa1-11d2-883f-0016d3cca427----"));
+	assert_false(netns_name_is_an_engines("cni-1b4e28ba-2fa1-11d2-883f-0016d3cca42"));
 	assert_false(netns_name_is_an_engines("web"));
 	assert_false(netns_name_is_an_engines(""));
 }

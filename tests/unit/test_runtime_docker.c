@@ -16,25 +16,10 @@
 
 #include "base/file.h"
 #include "port/docker.h"
+#include "recorded.h"
 
 #define ID   "b7de2671db1e7d68669753227a19beb99b87c25fe165a21fb77e45bfdf3bfc03"
 #define NETA "68af3bf7b99d74fc45cbd499f83f606ac1b814217178c10d9912dd23d6a395e4"
-
-static json_t *recorded(const char *name)
-{
-	char path[128];
-	AUTO_FREE char *data = NULL;
-	size_t size;
-	struct error error;
-	json_t *json;
-
-	snprintf(path, sizeof(path), "tests/unit/recorded/%s", name);
-	if (file_read(path, 1 << 20, &data, &size, &error) < 0)
-		fail_msg("%s", error.text);
-	json = port_json_parse(data, size);
-	assert_non_null(json);
-	return json;
-}
 
 static struct engine_record record_of(json_t *json)
 {

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "port/podman.h"
+#include "recorded.h"
 
 #define P1 "166acf60f12035f022c32fc9a4bf7f6a08dd51112af418b2e74bc5a0ec4fa247"
 #define SH "9bf4ef49049543ac2e215580ac7e409355d1d0926282ba241a2f09a81707b05f"
@@ -23,22 +24,6 @@
 #define IN_DATABASE	   "bb27650ce4c8147955cc5c766e7e5aed3427254174f86c2ef83b98c645700c73"
 #define SHARES_IN_DATABASE "918f77d73b9db103cb08275308f6144c61c13de8a48cabd0b4db460ac17ba309"
 #define MADE_IN_DATABASE   "6314c778166a609a5f63075274ccc5c3e42a0592c6b11195938034808541f3c4"
-
-static json_t *recorded(const char *name)
-{
-	char path[128];
-	AUTO_FREE char *data = NULL;
-	size_t size;
-	struct error error;
-	json_t *json;
-
-	snprintf(path, sizeof(path), "tests/unit/recorded/%s", name);
-	if (file_read(path, 1 << 20, &data, &size, &error) < 0)
-		fail_msg("%s", error.text);
-	json = port_json_parse(data, size);
-	assert_non_null(json);
-	return json;
-}
 
 static void test_list(void **state)
 {

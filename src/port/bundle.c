@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "bundle.h"
+#include "cni_cache.h"
+#include "engine.h"
+
+#define CGROUP_FILE_MAX 65536u
+
+struct bundle *bundle_new(const char *place, const char *id)
+{
+	struct bundle *bundle = calloc(1, sizeof(*bundle));
+
+	if (!bundle)
+		return NULL;
+	bundle->follow = -1;
+	bundle->id = strdup(id);
+	bundle->place = place ? strdup(place) : NULL;
+	if (!bundle->id || (place && !bundle->place)) {
+		bundle_free(bundle);
+		return NULL;
+	}
+	return bundle;
+}
+
+void bundle_free(void *value)
+{
+	struct bundle *bundle = value;
+
+	if (!bundle)
+		return;
+	free(bundle->id);
+	free(bundle->place);
+	free(bundle->cni);
+	owner_free(&bundle->owner);
+	free(bundle->pod);
+	free(bundle->pin);
+	free(bundle->cgroup);
+	free(bundle);
+}
+
+/* "P-N.scope" of "SLICE:P:N", the form of systemd's driver; NULL: it is no such form, or memory is short. */
+static char *scope_of(const char *cgroup)
+{
+	const char *first = strchr(cgroup, ':'), *second = first ? strchr(first + 1, ':') : NULL;
+	struct text text = {0};
+
+	if (!second)
+		return NULL;
+	text_append(&text, "/");
+	text_append_bytes(&text, first + 1, (size_t)(second - first - 1));
+	if (second > first + 1)
+		text_append(&text, "-");
+	text_append(&text, second + 1);
+	text_append(&text, ".scope");
+	return text_take(&text);
+}
+
+/* Where `part` ("/a/b") stands in the path as whole names; what is below it is the container's own work. */
+static char *path_cut(const char *line, size_t size, const char *part)
+{
+	const char *path = memchr(line, '/', size), *end = line + size;
+	size_t length = strlen(part);
+
+	for (const char *at = path; at && at < end; at++) {
+		at = memmem(at, (size_t)(end - at), part, length);
+		if (!at)
+			break;
+		if (at + length == end || at[length] == '/')
+			return strndup(path, (size_t)(at - path) + length);
+	}
+	return NULL;
+}
+
+char *bundle_cgroup(const char *proc, int32_t pid, const struct bundle *bundle)
+{
+	AUTO_FREE char *data = NULL;
+	AUTO_FREE char *part = NULL;
+	char path[PATH_MAX];
+	size_t size;
+
+	if (bundle->cgroup && strchr(bundle->cgroup, ':'))
+		part = scope_of(bundle->cgroup);
+	else if (bundle->cgroup && bundle->cgroup[0] == '/')
+		part = strdup(bundle->cgroup);
+	else if (asprintf(&part, "/%s", bundle->id) < 0)
+		part = NULL;
+	if (!part || snprintf(path, sizeof(path), "%s/%d/cgroup", proc, pid) >= (int)sizeof(path) ||
+	    file_read(path, CGROUP_FILE_MAX, &data, &size, NULL) < 0)
+		return NULL;
+	for (const char *line = data; *line;) {
+		size_t length = strcspn(line, "\n");
+		char *found = path_cut(line, length, part);
+
+		if (found)
+			return found;
+		line += length + (line[length] == '\n');
+	}
+	return NULL;
+}
+
+void bundle_set_process(const char *proc, int32_t pid, struct bundle *bundle)
+{
+	struct process process = {.pid = pid};
+	AUTO_FREE char *cgroup = NULL;
+
+	bundle->process = (struct process){0};
+	/* In this order: who is still the same process was in that control group. */
+	if (pid <= 0 || process_start(proc, pid, &process.start) < 0)
+		return;
+	cgroup = bundle_cgroup(proc, pid, bundle);
+	if (cgroup && process_is_still(proc, &process))
+		bundle->process = process;
+}
+
+enum runtime_answer bundle_answer(const struct bundle *bundle, struct port_watch *watch,
+				  const struct runtime_question *question, struct evidence *evidence,
+				  char reason[REASON_MAX])
+{
+	int r;
+
+	if (bundle->reason[0]) {
+		snprintf(reason, REASON_MAX, "%s", bundle->reason);
+		return RUNTIME_PENDING;
+	}
+	r = owner_copy(&bundle->owner, &evidence->owner);
+	if (r == 0)
+		r = cni_cache_evidence(watch->cni, question, bundle->cni ? bundle->cni : "", evidence, reason);
+	if (r < 0) {
+		if (!reason[0])
+			snprintf(reason, REASON_MAX, "out of memory");
+		return RUNTIME_PENDING;
+	}
+	evidence->has_owner = true;
+	if (bundle->process.pid > 0)
+		evidence->owner.cgroup = bundle_cgroup(watch->options.proc, bundle->process.pid, bundle);
+	return RUNTIME_OWNS;
+}

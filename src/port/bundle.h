@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A container by its OCI bundle: config.json, as containerd (ctr, nerdctl, Kubernetes) and CRI-O write it. What they
+ * know of it stands in its annotations, each in words of its own. */
+#ifndef BULKHEAD_PORT_BUNDLE_H
+#define BULKHEAD_PORT_BUNDLE_H
+
+#include "base/map.h"
+#include "evidence.h"
+#include "process.h"
+#include "watch.h"
+
+struct follow;
+
+#define BUNDLES_MAX	  16384u
+#define BUNDLE_CONFIG_MAX (4u << 20)
+
+enum bundle_network {
+	BUNDLE_OWN,    /* made for it, and pinned nowhere */
+	BUNDLE_PINNED, /* by a file: `pin` */
+	BUNDLE_JOINED, /* that of another container's process */
+	BUNDLE_HOST,
+	BUNDLE_NETWORK_MAX
+};
+struct bundle {
+	char *id;
+	char *place;	    /* containerd's namespace; NULL: there are none */
+	char *cni;	    /* how it is called towards CNI; NULL: others' business */
+	struct owner owner; /* without `network` and `cgroup` */
+	char *pod;	    /* the id of the pod's sandbox that it is in; NULL: it is in no pod */
+	bool is_pod;	    /* it is the sandbox */
+	enum bundle_network network;
+	char *pin;		 /* path of the file */
+	char *cgroup;		 /* as the configuration says it: "/default/web", "SLICE:PREFIX:NAME" */
+	char reason[REASON_MAX]; /* not "": it can't be used, because of this */
+	struct process process;	 /* its first; pid 0: not known */
+
+	/* Of the folder that it was read from: */
+	bool listed, has_config;
+	bool is_others; /* another runtime's: not looked at again */
+	uint64_t inode;
+	int follow;
+};
+
+struct bundle *bundle_new(const char *place, const char *id); /* NULL: out of memory */
+void bundle_free(void *value);				      /* NULL is fine */
+
+/* config.json. Never fails for what a container's maker has written: then `reason` is set. -EBADMSG: it is no
+ * configuration; -EINVAL: of another runtime's; -ENOMEM. */
+int bundle_parse_containerd(const json_t *config, struct bundle *bundle);
+int bundle_parse_crio(const json_t *config, struct bundle *bundle);
+
+/* The control group of the process when it is the bundle's, or below it; NULL: it is not. The caller frees. */
+char *bundle_cgroup(const char *proc, int32_t pid, const struct bundle *bundle);
+/* Keeps the process as the bundle's first, if it is in its control group. */
+void bundle_set_process(const char *proc, int32_t pid, struct bundle *bundle);
+
+/* The answer for a port of this bundle's. */
+enum runtime_answer bundle_answer(const struct bundle *bundle, struct port_watch *watch,
+				  const struct runtime_question *question, struct evidence *evidence,
+				  char reason[REASON_MAX]);
+
+/* All bundles of a runtime, from folders that are followed. */
+struct bundles {
+	struct port_watch *watch;
+	struct follow *follow;
+	struct map *map; /* "PLACE/ID" → bundle */
+	void (*read)(struct bundles *bundles);
+	bool is_read; /* nothing has changed since */
+	uint64_t read_scan;
+	bool here, left_out;
+	size_t own; /* that are this runtime's */
+	int error;
+};
+struct bundle_folder { /* one that holds a folder for each container */
+	const char *path;
+	const char *place; /* containerd's namespace, or NULL */
+	const char *below; /* where the files are, below the container's folder: "" or "/userdata" */
+	const char *pid_file;
+	int (*parse)(const json_t *config, struct bundle *bundle);
+};
+/* Reads the folders if something has changed, and otherwise at most once a scan. */
+void bundles_update(struct bundles *bundles);
+/* For `read`: what is new in a folder. 0 or -errno. */
+int bundles_read_folder(struct bundles *bundles, const struct bundle_folder *folder);
+
+/* The bundle whose namespace this is, by the file that pins it, or by its first process. NULL: none. */
+const struct bundle *bundles_behind(const struct bundles *bundles, const struct namespace *namespace);
+const struct bundle *bundles_by_cni(const struct bundles *bundles, const char *cni); /* by its name towards CNI */
+/* What such a runtime is made of (struct runtime); the state is a struct bundles. */
+int bundles_start(struct port_watch *watch, void (*read)(struct bundles *bundles), void **ret_state);
+void bundles_stop(void *state);
+void bundles_refresh(void *state);
+int bundles_pins(void *state, struct processes *processes);
+enum runtime_answer bundles_ask(void *state, const struct runtime_question *question, struct evidence *evidence,
+				char reason[REASON_MAX]);
+int bundles_list(void *state, struct port_watch *watch);
+json_t *bundles_status(const void *state, const char *nothing);
+
+#endif
