@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "must.h"
 #include "port/docker.h"
 #include "port/http.h"
 #include "port/podman.h"
@@ -13,24 +14,6 @@
 #include "port/runtime_netns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static void must_be_text(const char *text, size_t max)
-{
-	must(!text || (strlen(text) <= max && text_is_utf8(text, strlen(text))));
-}
-
-static void must_be_usable(const struct port_addrs *addrs)
-{
-	must(addrs->count <= PORT_ADDRESSES_MAX);
-	for (size_t i = 0; i < addrs->count; i++)
-		must(!addr_is_unusable(&addrs->items[i]));
-}
 
 static void try_record(const json_t *json)
 {
