@@ -291,6 +291,10 @@ TESTS = [on(name)(scenario) for name in ("docker", "podman") for scenario in SCE
 TESTS.append(on("docker", "--userland-proxy=false")(published))
 TESTS[-1].__name__ += "_without_proxy"
 TESTS[-1].__doc__ += " (--userland-proxy=false)"
+for scenario in (zones, reachability):
+    TESTS.append(on("podman", "cni")(scenario))
+    TESTS[-1].__name__ += "_cni"
+    TESTS[-1].__doc__ += " (networks by CNI)"
 
 if __name__ == "__main__":
     tap.main(TESTS)

@@ -13,10 +13,15 @@
 #     engine_docker_start         dockerd; sets DOCKER_HOST; the image is bulkhead-test:1
 #     engine_docker_restart
 #     engine_docker_stop
-#     engine_podman_start         containers.conf, storage.conf; the image is localhost/bulkhead-test:1
+#     engine_podman_start         containers.conf, storage.conf; the image is localhost/bulkhead-test:1. With the word
+#                                 cni: CNI makes its networks
 #     engine_podman_stop
-#     engines_stop                both, as far as started; call it from a trap
-#     engine_docker_works / engine_podman_works    a container really runs: 0, or 1 and why on standard error
+#     engine_containerd_start     containerd with its CRI; CNI's network is `shopnet`, on the bridge cni0. Sets
+#                                 CONTAINERD_ADDRESS and CONTAINERD_NAMESPACE (one of the test's own, since control
+#                                 groups are shared) for ctr; the image is localhost/bulkhead-test:1
+#     engine_containerd_stop
+#     engines_stop                all, as far as started; call it from a trap
+#     engine_NAME_works           a container really runs: 0, or 1 and why on standard error
 #     engines_port_options        words for tests/tools/port_show; the daemon's options mean the same
 #
 # Each function prints nothing but errors. They return non-zero when something failed.
@@ -27,6 +32,7 @@ ENGINES_FOLDERS="/run/netns /run/docker /run/containerd /run/containers /run/lib
 	/etc/containers/networks /etc/cni/net.d /run/bulkhead"
 ENGINES_DOCKERD=
 ENGINES_PODMAN=
+ENGINES_CONTAINERD=
 
 engines_prepare() {
 	local folder
@@ -132,6 +138,7 @@ engine_podman_start() {
 		graphroot = "$ENGINES/podman"
 		runroot = "/run/containers/storage"
 	END
+	[ "${1:-}" != cni ] || printf '[network]\nnetwork_backend = "cni"\n' >>"$ENGINES/containers.conf" || return 1
 	export CONTAINERS_CONF=$ENGINES/containers.conf CONTAINERS_STORAGE_CONF=$ENGINES/storage.conf
 	ENGINES_PODMAN=yes
 	podman import "$ENGINES/rootfs.tar" bulkhead-test:1 >/dev/null 2>"$ENGINES/podman.log" || {
@@ -146,6 +153,109 @@ engine_podman_stop() {
 	# Twice: what shares another's namespace must go first, and Podman does not mind the order.
 	timeout 60 podman rm -af -t 0 >/dev/null 2>&1 || timeout 60 podman rm -af -t 0 >/dev/null 2>&1
 	ENGINES_PODMAN=
+}
+
+# The image as an OCI layout: what ctr takes. Its command is for the CRI, which starts the first container of a pod from
+# it.
+engines_oci_image() {
+	engines_image || return 1
+	[ -e "$ENGINES/oci.tar" ] || /usr/bin/python3 - "$ENGINES" <<-'END'
+		import hashlib, json, os, platform, sys, tarfile
+		os.chdir(sys.argv[1])
+		os.makedirs("oci/blobs/sha256")
+		def blob(data):
+		    digest = hashlib.sha256(data).hexdigest()
+		    with open(f"oci/blobs/sha256/{digest}", "wb") as file:
+		        file.write(data)
+		    return {"digest": f"sha256:{digest}", "size": len(data)}
+		def of(kind, item):
+		    return {"mediaType": f"application/vnd.oci.image.{kind}", **item}
+		layer = blob(open("rootfs.tar", "rb").read())
+		machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+		config = blob(json.dumps({
+		    "os": "linux", "architecture": machine, "config": {"Cmd": ["sleep", "100000"], "Env": ["PATH=/bin"]},
+		    "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}).encode())
+		manifest = blob(json.dumps({
+		    "schemaVersion": 2, "config": of("config.v1+json", config), "layers": [of("layer.v1.tar", layer)]}).encode())
+		named = {**of("manifest.v1+json", manifest),
+		         "annotations": {"io.containerd.image.name": "localhost/bulkhead-test:1"}}
+		json.dump({"schemaVersion": 2, "manifests": [named]}, open("oci/index.json", "w"))
+		json.dump({"imageLayoutVersion": "1.0.0"}, open("oci/oci-layout", "w"))
+		with tarfile.open("oci.tar", "w") as archive:
+		    for name in os.listdir("oci"):
+		        archive.add(f"oci/{name}", name)
+	END
+}
+
+engines_containerd_run() {
+	containerd --config "$ENGINES_TOML" >>"$ENGINES/containerd.log" 2>&1 &
+	ENGINES_CONTAINERD=$!
+	engines_wait 30 ctr version
+}
+
+engine_containerd_start() {
+	local word
+
+	for word in containerd ctr runc; do
+		command -v "$word" >/dev/null || { echo "engines: $word is not installed" >&2; return 1; }
+	done
+	[ -x /usr/lib/cni/bridge ] || { echo "engines: containernetworking-plugins is not installed" >&2; return 1; }
+	engines_oci_image || return 1
+	# ctr looks for plugins nowhere else.
+	mount -t tmpfs -o mode=755 engines /opt && mkdir /opt/cni && ln -s /usr/lib/cni /opt/cni/bin || return 1
+	cat >/etc/cni/net.d/10-shop.conflist <<-END || return 1
+		{ "cniVersion": "1.0.0", "name": "shopnet", "plugins": [
+		  { "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "ipam": { "type": "host-local",
+		    "ranges": [ [ { "subnet": "10.22.0.0/24" } ], [ { "subnet": "fd22::/64" } ] ],
+		    "routes": [ { "dst": "0.0.0.0/0" }, { "dst": "::/0" } ] } },
+		  { "type": "portmap", "capabilities": { "portMappings": true } } ] }
+	END
+	cat >"$ENGINES/containerd.toml" <<-END || return 1
+		version = 2
+		root = "$ENGINES/containerd"
+		state = "/run/containerd"
+		[grpc]
+		address = "/run/containerd/containerd.sock"
+		[plugins."io.containerd.grpc.v1.cri"]
+		sandbox_image = "localhost/bulkhead-test:1"
+		restrict_oom_score_adj = true
+		disable_apparmor = true
+		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+		runtime_type = "io.containerd.runc.v2"
+		pod_annotations = ["example.org/*"]
+	END
+	export CONTAINERD_ADDRESS=/run/containerd/containerd.sock CONTAINERD_NAMESPACE=test-$$
+	export ENGINES_TOML=$ENGINES/containerd.toml
+	if ! engines_containerd_run; then
+		echo "engines: containerd does not answer:" >&2
+		tail -n 5 "$ENGINES/containerd.log" >&2
+		return 1
+	fi
+	for word in "$CONTAINERD_NAMESPACE" k8s.io; do
+		ctr -n "$word" images import "$ENGINES/oci.tar" >/dev/null || return 1
+	done
+}
+
+engine_containerd_stop() {
+	local place id
+
+	[ -n "$ENGINES_CONTAINERD" ] || return 0
+	# Its containers live without it: a test may have ended it.
+	kill -0 "$ENGINES_CONTAINERD" 2>/dev/null || engines_containerd_run
+	for place in $(timeout 10 ctr namespaces list -q 2>/dev/null); do
+		for id in $(timeout 10 ctr -n "$place" tasks list -q 2>/dev/null); do
+			timeout 20 ctr -n "$place" tasks delete --force "$id" >/dev/null 2>&1
+		done
+	done
+	kill "$ENGINES_CONTAINERD" 2>/dev/null
+	wait "$ENGINES_CONTAINERD" 2>/dev/null
+	ENGINES_CONTAINERD=
+	# The containers' groups have gone with them; the one above is left.
+	find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$CONTAINERD_NAMESPACE" -exec rmdir {} + 2>/dev/null
+}
+
+engine_containerd_works() {
+	timeout 60 ctr run --rm --cni localhost/bulkhead-test:1 "works-$$" true
 }
 
 engine_docker_works() {
@@ -175,6 +285,7 @@ engines_idle() {
 engines_stop() {
 	engine_podman_stop
 	engine_docker_stop
+	engine_containerd_stop
 	[ -n "$ENGINES" ] || return 0
 	engines_wait 5 engines_idle
 	# What is still mounted in there goes with the mount namespace.

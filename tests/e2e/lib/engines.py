@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Docker and Podman in a test's own host: started by tests/lib/engines.sh, spoken to by their commands."""
+"""Docker, Podman and containerd in a test's own host: started by tests/lib/engines.sh, spoken to by their commands."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import traceback
 
 from . import tap
 from .agent import Agent
+from .cri import Cri
 from .host import ROOT, Host, run, wait_until
 
 # Starts the engine in the namespaces of the caller, says so with its environment, does what it is told, and ends it.
@@ -25,6 +26,8 @@ while read -r order && [ -n "$order" ]; do
 done
 """
 START_SECONDS = 90
+CNI_RESULTS = "/var/lib/cni/results"
+TASKS = "/run/containerd/io.containerd.runtime.v2.task"
 PORT_KEYS = ("interface", "container", "identity", "state", "reason", "addresses")
 
 
@@ -41,8 +44,8 @@ class Engine:
         self.directory = os.path.dirname(self.environment["CONTAINERS_CONF"]) if name == "podman" else None
         if name == "docker":
             self.directory = os.path.dirname(self.environment["DOCKER_HOST"].removeprefix("unix://"))
-        self.image = {"docker": "bulkhead-test:1", "podman": "localhost/bulkhead-test:1"}[name]
-        self.command = {"docker": "/usr/bin/docker", "podman": "/usr/bin/podman"}[name]
+        self.image = "bulkhead-test:1" if name == "docker" else "localhost/bulkhead-test:1"
+        self.command = {"docker": "/usr/bin/docker", "podman": "/usr/bin/podman", "containerd": "/usr/bin/ctr"}[name]
 
     def _environment(self):
         data = b""
@@ -91,20 +94,21 @@ class Engine:
         self("rm", "-f", *(["-t", "0"] if self.name == "podman" else []), *names)
 
     def daemon_options(self):
+        if self.name == "containerd":
+            return ("--containerd-state", "/run/containerd", "--cni-results", CNI_RESULTS)
         return (
             "--docker-socket", f"{self.directory}/docker.sock", "--docker-root", f"{self.directory}/docker",
-            "--podman-root", f"{self.directory}/podman",
+            "--podman-root", f"{self.directory}/podman", "--cni-results", CNI_RESULTS,
         )
 
 
 class EngineContainer:
     """A running container of an engine."""
 
-    def __init__(self, engine, name):
+    def __init__(self, engine, name, pid=None):
         self.engine = engine
         self.name = name
-        state = json.loads(engine("inspect", name))[0]
-        self.pid = state["State"]["Pid"]
+        self.pid = pid or json.loads(engine("inspect", name))[0]["State"]["Pid"]
         self.agent = Agent(f"/proc/{self.pid}/ns/net")
 
     def __getattr__(self, name):
@@ -176,12 +180,50 @@ class EngineHost(Host):
         super().close()
 
 
-def on(name, *options):
+class ContainerdHost(EngineHost):
+    """containerd: run() is ctr's with CNI, pod() and pod_container() are what a kubelet does."""
+
+    def __init__(self, name="containerd", options=()):
+        super().__init__(name, options)
+        self.place = self.engine.environment["CONTAINERD_NAMESPACE"]
+        self.cri = Cri(self.engine.environment["CONTAINERD_ADDRESS"], f"/{self.place}")
+
+    def _guest(self, name, place, id_):
+        with open(f"{TASKS}/{place}/{id_}/init.pid", encoding="ascii") as file:
+            self.guests[name] = EngineContainer(self.engine, name, int(file.read()))
+        return self.guests[name]
+
+    def run(self, name, *labels, network=("--cni",), command=("sleep", "100000"), agent=True):
+        words = [word for label in labels for word in ("--label", label)]
+        self.engine("run", "-d", *network, *words, self.engine.image, name, *command)
+        return self._guest(name, self.place, name) if agent else None
+
+    def remove(self, name):
+        guest = self.guests.pop(name, None)
+        if guest:
+            guest.agent.stop()
+        self.engine("tasks", "delete", "--force", name, check=False)
+        self.engine("containers", "delete", name)
+
+    def pod(self, name, namespace, **config):
+        pod = self.cri.run_pod(name, namespace, **config)
+        return pod, None if config.get("host_network") else self._guest(name, "k8s.io", pod)
+
+    def close(self):
+        for pod in list(self.cri.pods):
+            try:
+                self.cri.remove_pod(pod)
+            except (OSError, RuntimeError):
+                pass  # containerd has gone, or the test failed half way
+        super().close()
+
+
+def on(name, *options, host_class=EngineHost):
     """Makes a test of a scenario: on this engine, with these options of it."""
 
     def wrap(scenario):
         def test(_host):
-            host = EngineHost(name, options)
+            host = host_class(name, options)
             try:
                 scenario(host)
             except tap.Skip:
