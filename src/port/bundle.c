@@ -130,7 +130,11 @@ enum runtime_answer bundle_answer(const struct bundle *bundle, struct port_watch
 		return RUNTIME_PENDING;
 	}
 	r = owner_copy(&bundle->owner, &evidence->owner);
-	if (r == 0)
+	if (r == 0 && bundle->cni && !(evidence->cni = strdup(bundle->cni)))
+		r = -ENOMEM;
+	if (r == 0 && question->owner_only)
+		evidence->claim = true;
+	else if (r == 0)
 		r = cni_cache_evidence(watch->cni, question, bundle->cni ? bundle->cni : "", evidence, reason);
 	if (r < 0) {
 		if (!reason[0])

@@ -118,6 +118,7 @@ void evidence_free(struct evidence *evidence)
 {
 	owner_free(&evidence->owner);
 	owners_free(&evidence->others);
+	free(evidence->cni);
 	array_free(&evidence->addresses);
 	array_free(&evidence->gateways);
 	array_free(&evidence->published);

@@ -14,6 +14,7 @@
 struct evidence {
 	struct owner owner;
 	bool has_owner;
+	char *cni;	      /* how the owner is called towards CNI, where that is not its id; or NULL */
 	struct owners others; /* who shares the owner's namespace; by id */
 	bool has_mac;	      /* false: the MAC that the container's end has at adoption */
 	struct mac mac;

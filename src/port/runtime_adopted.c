@@ -236,7 +236,9 @@ static enum runtime_answer adopted_ask(void *state, const struct runtime_questio
 
 static bool is_of(const struct evidence *record, const struct adoption *adoption)
 {
-	return record->owner.id && strcmp(adoption->word.owner.id, record->owner.id) == 0;
+	const char *id = adoption->word.owner.id;
+
+	return record->owner.id && (strcmp(id, record->owner.id) == 0 || (record->cni && strcmp(id, record->cni) == 0));
 }
 
 /* What was said of the whole namespace, of the same container: another hook knows more than one. */
@@ -264,6 +266,7 @@ enum runtime_answer adopted_complete(struct port_watch *watch, const struct runt
 	struct adopted *adopted = adopted_of(watch);
 	const struct adoption *adoption = adopted_find(adopted, question->link->ifindex, question->namespace->cookie);
 	bool has_labels = adoption && adoption->has_labels;
+	struct runtime_question whose = *question;
 
 	if (!adoption || !adoption->word.owner.id)
 		return RUNTIME_OWNS;
@@ -271,9 +274,11 @@ enum runtime_answer adopted_complete(struct port_watch *watch, const struct runt
 		snprintf(reason, REASON_MAX, "out of memory");
 		return RUNTIME_PENDING;
 	}
-	for (size_t i = RUNTIME_ADOPTED + 1; i < RUNTIME_COUNT; i++) {
+	whose.owner_only = true;
+	/* CNI, which is asked last, has no labels, and whoever adopted the port may have been its plugin. */
+	for (size_t i = RUNTIME_ADOPTED + 1; i < RUNTIME_CNI; i++) {
 		struct evidence record = {0};
-		enum runtime_answer answer = runtimes[i]->ask(watch->states[i], question, &record, reason);
+		enum runtime_answer answer = runtimes[i]->ask(watch->states[i], &whose, &record, reason);
 
 		if (answer == RUNTIME_OWNS && is_of(&record, adoption))
 			adoption_complete(evidence, has_labels, &record);

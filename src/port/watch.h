@@ -33,6 +33,7 @@ struct runtime_question {
 	 * before may be what another port had, on the same network of the same container. */
 	bool adopted;
 	int64_t since_ms;
+	bool owner_only; /* its addresses are known: the answer need not wait for them */
 };
 
 /* A runtime: one file, and one row in runtimes[] (look.c). Nothing in here may block; `start` fails for want of memory

@@ -257,6 +257,32 @@ def hook(host):
     tap.equal(port["identity"], "second", "its zone")
 
 
+def adopted(host):
+    """what a chained plugin says of a container, before CNI has a result, gets the labels that containerd knows of it"""
+    apart = host.run("apart", "tier=front", network=())
+    container, netns = f"{host.place}-apart", f"/proc/{apart.pid}/ns/net"
+    pod, _ = host.pod("till", "customers", annotations={"example.org/team": "red"})
+    host.policy(POLICY)
+    host.start()
+    host.wait_guests("till")
+    result = by_hand.plugin("ADD", SECOND, container, netns)
+    word = {
+        "runtime": "cni", "network": "of-plugins", "addresses": [result["ips"][0]["address"]], "wait_ms": 60000, "netns": netns,
+        "interface": by_hand.host_side(result), "id": container, "name": container,
+    }
+    answer = host.ask("adopt", **word)
+    tap.equal([(port["state"], port["zone"], port["groups"]) for port in answer["ports"]], [("open", "shop", ["shop/front"])], "it")
+    by_hand.keep(CNI_RESULTS, SECOND, container, result)
+    port = host.ports_of("till")[0]["interface"]
+    host.ask("adopt", interface=port, name="till", id=pod, runtime="cni", namespace="customers", wait_ms=60000)
+    wanted = {container: "shop/front", "till": "red"}
+    tap.equal(identities(host), wanted, "identities")
+    host.kill()
+    host.start()
+    host.wait_guests(*wanted)
+    tap.equal(identities(host), wanted, "identities by the new daemon")
+
+
 # ---- CNI by hand, without an engine
 
 
@@ -350,7 +376,7 @@ def test_cni_without_names(host):
             child.wait()
 
 
-SCENARIOS = (zones, reachability, pods, used_again, restarts, first_packets, hook)
+SCENARIOS = (zones, reachability, pods, used_again, restarts, first_packets, hook, adopted)
 TESTS = [on("containerd", host_class=ContainerdHost)(scenario) for scenario in SCENARIOS]
 TESTS += [test_cni_by_hand, test_cni_without_names]
 
