@@ -280,6 +280,40 @@ const struct bundle *bundles_by_cni(const struct bundles *bundles, const char *c
 	return NULL;
 }
 
+/* In its pod, or put into its namespace: its configuration says perhaps, its process where it is. */
+static bool shares(const struct bundle *bundle, const struct bundle *owner, const struct port_watch *watch,
+		   int32_t nsid)
+{
+	bool in_pod = bundle->pod && owner->pod && strcmp(bundle->pod, owner->pod) == 0;
+
+	return bundle != owner && bundle->has_config && bundle->process.pid > 0 &&
+	       (in_pod || bundle->network == BUNDLE_JOINED || bundle->network == BUNDLE_PINNED) &&
+	       engine_process_is_in(watch, bundle->process.pid, nsid) &&
+	       process_is_still(watch->options.proc, &bundle->process);
+}
+
+static int share(const struct bundles *bundles, const struct bundle *owner, const struct runtime_question *question,
+		 struct evidence *evidence, char reason[REASON_MAX])
+{
+	void *value;
+	int r = 0;
+
+	for (size_t at = 0; r == 0 && map_next(bundles->map, &at, NULL, NULL, &value);) {
+		const struct bundle *bundle = value;
+
+		if (!shares(bundle, owner, bundles->watch, question->namespace->nsid))
+			continue;
+		if (bundle->reason[0]) {
+			snprintf(reason, REASON_MAX, "the container %.12s shares its namespace: %.90s", bundle->id,
+				 bundle->reason);
+			r = -EINVAL;
+		} else {
+			r = evidence_share(evidence, &bundle->owner, reason);
+		}
+	}
+	return r;
+}
+
 enum runtime_answer bundles_ask(void *state, const struct runtime_question *question, struct evidence *evidence,
 				char reason[REASON_MAX])
 {
@@ -300,6 +334,11 @@ enum runtime_answer bundles_ask(void *state, const struct runtime_question *ques
 		bundle = bundles_by_cni(bundles, result->container);
 	if (!bundle)
 		return RUNTIME_NOT_MINE;
+	if (share(bundles, bundle, question, evidence, reason) < 0) {
+		if (!reason[0])
+			snprintf(reason, REASON_MAX, "out of memory");
+		return RUNTIME_PENDING;
+	}
 	return bundle_answer(bundle, bundles->watch, question, evidence, reason);
 }
 
