@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	if (hook_input(STDIN_FILENO, &input, &size, &error) < 0) {
+	if (hook_input(STDIN_FILENO, HOOK_INPUT_MS, &input, &size, &error) < 0) {
 		printf("{\"cniVersion\":\"1.0.0\",\"code\":%d,\"msg\":\"%s\"}\n", CNI_IO, error.text);
 		return 1;
 	}

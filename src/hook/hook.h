@@ -55,8 +55,8 @@ enum hook_result hook_adopt(const struct hook *hook, json_t *request, struct err
 int hook_ask(const struct hook *hook, json_t *request, struct error *error);
 
 /* ---- input.c ---- */
-/* All that comes from `fd` until its end, NUL-terminated; the caller frees. -EFBIG, -ETIMEDOUT. */
-int hook_input(int fd, char **ret_data, size_t *ret_size, struct error *error);
+/* All that comes from `fd` until its end, NUL-terminated; the caller frees. -EFBIG; -ETIMEDOUT after `bound_ms`. */
+int hook_input(int fd, int64_t bound_ms, char **ret_data, size_t *ret_size, struct error *error);
 /* One JSON object. NULL: it is none; `error` says where. */
 json_t *hook_json(const char *data, size_t size, const char *what, struct error *error);
 /* "KEY=VALUE" into the object `labels`. -EINVAL. */

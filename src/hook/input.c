@@ -20,9 +20,9 @@ static int input_wait(int fd, int64_t deadline_ms)
 	return r < 0 ? -errno : r == 0 ? -ETIMEDOUT : 1;
 }
 
-int hook_input(int fd, char **ret_data, size_t *ret_size, struct error *error)
+int hook_input(int fd, int64_t bound_ms, char **ret_data, size_t *ret_size, struct error *error)
 {
-	int64_t deadline_ms = monotonic_ms() + HOOK_INPUT_MS;
+	int64_t deadline_ms = monotonic_ms() + bound_ms;
 	struct text input = {0};
 	char part[4096];
 	ssize_t n = 1;

@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 	if (shared.runtime)
 		options.runtime = shared.runtime;
 	signal(SIGPIPE, SIG_IGN);
-	if (hook_input(STDIN_FILENO, &input, &size, &error) < 0) {
+	if (hook_input(STDIN_FILENO, HOOK_INPUT_MS, &input, &size, &error) < 0) {
 		fprintf(stderr, "bulkhead: %s\n", error.text);
 		status = 1;
 	} else {

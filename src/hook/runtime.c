@@ -76,10 +76,12 @@ int runtime_config_add(json_t *config, const char *hook, struct error *error)
 		if (path && strcmp(path, hook) == 0)
 			return 0;
 	}
+	if (!list)
+		return error_set(error, -EBADMSG, "hooks.createRuntime of the bundle's config.json is no list");
 	item = json_pack("{s:s, s:[s,s], s:i}", "path", hook, "args", "bulkhead-oci-hook", "--no-claim", "timeout",
 			 (HOOK_WAIT_MS_MAX + HOOK_INPUT_MS + HOOK_GRACE_MS) / 1000);
-	if (!list || json_array_append_new(list, item) < 0)
-		return error_set(error, -EBADMSG, "hooks.createRuntime of the bundle's config.json is no list");
+	if (json_array_append_new(list, item) < 0)
+		return error_set(error, -ENOMEM, "memory is short");
 	return 1;
 }
 

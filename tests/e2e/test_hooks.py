@@ -7,6 +7,7 @@ crun and Podman, LXC with the real lxc-start; and what they do when no daemon ru
 import json
 import os
 import pathlib
+import select
 import shutil
 import socket
 import sys
@@ -240,9 +241,11 @@ def test_cni_busy(host, network, sandbox):
     started(host)
     one = sandbox("web-1")
     before, _ = network.plugin("ADD", network.plugins[0], one)
-    crowd = [socket.socket(socket.AF_UNIX) for _ in range(32)]
+    # More than it serves: as soon as one is refused, it has as many as it may.
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(400)]
     for client in crowd:
         client.connect(host.socket_path)
+    tap.expect(select.select(crowd, [], [], PATIENCE)[0], "one of many is refused")
     try:
         network.plugin("ADD", {**network.plugins[1], "wait_ms": 100}, one, before)
     except Failure as failure:

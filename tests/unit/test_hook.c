@@ -313,7 +313,7 @@ static void input_of(const char *text, size_t length, int wanted)
 
 	assert_int_equal(write(fd, text, length), length);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	assert_int_equal(hook_input(fd, &data, &size, &error), wanted);
+	assert_int_equal(hook_input(fd, HOOK_INPUT_MS, &data, &size, &error), wanted);
 	if (wanted == 0) {
 		assert_int_equal(size, length);
 		assert_memory_equal(data, text, length);
@@ -337,6 +337,24 @@ static void test_input(void **state)
 	input_of(much, HOOK_INPUT_MAX, 0);
 	input_of(much, HOOK_INPUT_MAX + 1, -EFBIG);
 	free(much);
+}
+
+/* A runtime that has written all, or nothing, and does not say that it has. */
+static void test_input_without_an_end(void **state)
+{
+	char *data = NULL;
+	size_t size = 0;
+	struct error error = {0};
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(hook_input(fds[0], 50, &data, &size, &error), -ETIMEDOUT);
+	assert_int_equal(write(fds[1], "{}", 2), 2);
+	assert_int_equal(hook_input(fds[0], 50, &data, &size, &error), -ETIMEDOUT);
+	assert_null(data);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void test_json(void **state)
@@ -394,6 +412,7 @@ int main(void)
 		TEST(test_requests_that_are_none),
 		TEST(test_asking_something_else),
 		TEST(test_input),
+		TEST(test_input_without_an_end),
 		TEST(test_json),
 		TEST(test_words),
 	};

@@ -57,6 +57,8 @@ class Runtime:
         config["linux"]["namespaces"] = namespaces
         # A network of its own can't have the host's sysfs.
         config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] in ("/proc", "/dev")]
+        # Control groups are the machine's: other tests have containers of these names, too.
+        config["linux"]["cgroupsPath"] = f"/bulkhead-{os.getpid()}-{name}"
         config["annotations"] = annotations or {}
         config["hooks"] = {"createRuntime": [{"path": hook[0], "args": hook} for hook in hooks]}
         (path / "config.json").write_text(json.dumps(config))
