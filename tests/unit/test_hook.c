@@ -131,7 +131,7 @@ static void test_settings_that_are_no_file_of_roots(void **state)
 
 static enum hook_result adopt_at(const char *path, struct error *error)
 {
-	struct hook hook = {.state_dir = directory, .socket = path, .wait_ms = 0};
+	struct hook hook = {.state_dir = directory, .socket = path, .wait_ms = 10};
 
 	memset(error, 0, sizeof(*error));
 	return hook_adopt(&hook, json_pack("{s:s}", "interface", "veth1"), error);
@@ -159,7 +159,7 @@ static void test_adopted(void **state)
 	request = json_loads(listener.heard, 0, NULL);
 	assert_string_equal(json_string_value(json_object_get(request, "command")), "adopt");
 	assert_string_equal(json_string_value(json_object_get(request, "interface")), "veth1");
-	assert_true(json_is_integer(json_object_get(request, "wait_ms")));
+	assert_int_equal(json_integer_value(json_object_get(request, "wait_ms")), 10);
 	json_decref(request);
 }
 
