@@ -292,6 +292,7 @@ enum bh_reason {
 	BH_DENY_CONFLICTED = 35,
 	BH_DENY_HOST = 36,	/* refused at the host's door (nft input) */
 	BH_DENY_AMBIGUOUS = 37, /* an address that several bridges have */
+	BH_DENY_SENT_ON = 38,	/* to the host, whose NAT sends it on to where nobody judges (nft forward) */
 	/* who one is */
 	BH_DROP_CLOSED = 64, /* the port is not open */
 	BH_DROP_SOURCE_MAC = 65,

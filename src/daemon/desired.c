@@ -140,8 +140,7 @@ static const struct port_seeds *seeds_of(const struct daemon *daemon, uint64_t k
 	return NULL;
 }
 
-/* Published ports of all containers. Two that publish one port (on different addresses) are both kept: the door then
- * lets through what may be for either, and each container's own gate judges. */
+/* Published ports of all containers. */
 static int published_build(struct desired *next)
 {
 	size_t count = 0;
@@ -160,7 +159,7 @@ static int published_build(struct desired *next)
 			next->published[next->gate.published_count++] = (struct gate_published){
 				.protocol = item->protocol,
 				.port = item->host_port,
-				.by_proxy = item->by_proxy,
+				.at = item->at,
 				.identity = next->ports[i].identity,
 				.container_port = item->container_port,
 			};

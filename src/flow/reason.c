@@ -26,6 +26,7 @@ static const struct reason_text reasons[BH_REASON_MAX] = {
 	[BH_DENY_CONFLICTED] = {"conflicted", "the container matches two zones"},
 	[BH_DENY_HOST] = {"host-door", "no rule allows it to reach the host"},
 	[BH_DENY_AMBIGUOUS] = {"ambiguous", "containers on several bridges have this address"},
+	[BH_DENY_SENT_ON] = {"sent-on", "the host's NAT sends it on to where nobody judges"},
 	[BH_DROP_CLOSED] = {"closed", "the port is not open"},
 	[BH_DROP_SOURCE_MAC] = {"source-mac", "the source MAC address is not the container's own"},
 	[BH_DROP_SOURCE_ADDRESS] = {"source-address", "the source address is not the container's own"},

@@ -15,7 +15,7 @@ struct desired_door {
 	struct interface_list open, ignored, patch;
 	struct {
 		ARRAY_OF(struct addr);
-	} groups;
+	} groups, host;
 	struct nft_links links;
 	struct nft_door door;
 };
@@ -26,6 +26,7 @@ static void desired_free(struct desired_door *wanted)
 	array_free(&wanted->ignored);
 	array_free(&wanted->patch);
 	array_free(&wanted->groups);
+	array_free(&wanted->host);
 	array_free(&wanted->links);
 }
 
@@ -39,15 +40,17 @@ static int interface_add(struct interface_list *list, uint32_t ifindex)
 	return 0;
 }
 
-static int groups_collect(struct desired_door *wanted, const struct table *table)
+static int addresses_collect(struct desired_door *wanted, const struct table *table)
 {
 	for (size_t i = 0; table && i < table->addresses.count; i++) {
 		const struct address_entry *entry = &table->addresses.items[i];
+		bool host = entry->class == BH_CLASS_HOST;
 		struct addr *slot;
 
-		if (entry->class >= table->class_count || !(table->class_info[entry->class].flags & BH_CLASS_GROUP))
+		if (!host &&
+		    (entry->class >= table->class_count || !(table->class_info[entry->class].flags & BH_CLASS_GROUP)))
 			continue;
-		slot = array_append(&wanted->groups);
+		slot = host ? array_append(&wanted->host) : array_append(&wanted->groups);
 		if (!slot)
 			return -ENOMEM;
 		*slot = entry->addr;
@@ -57,7 +60,7 @@ static int groups_collect(struct desired_door *wanted, const struct table *table
 
 static int desired_collect(struct desired_door *wanted, const struct nft_gate *nft, const struct gate_desired *desired)
 {
-	int rc = groups_collect(wanted, desired->table);
+	int rc = addresses_collect(wanted, desired->table);
 
 	for (size_t i = 0; rc == 0 && i < desired->port_count; i++) {
 		if (desired->ports[i].open && desired->ports[i].ret_result == 0)
@@ -77,6 +80,11 @@ static int desired_collect(struct desired_door *wanted, const struct nft_gate *n
 		.links = &wanted->links,
 		.groups = wanted->groups.items,
 		.group_count = wanted->groups.count,
+		.host = wanted->host.items,
+		.host_count = wanted->host.count,
+		.ports = desired->ports,
+		.port_count = desired->port_count,
+		.audit = desired->table && desired->table->class_info[BH_CLASS_HOST].flags & BH_CLASS_AUDIT,
 	};
 	return rc;
 }
@@ -84,12 +92,14 @@ static int desired_collect(struct desired_door *wanted, const struct nft_gate *n
 /* What rules (not sets) are rendered from: when this is the same, they are. */
 static int signature_write(const struct gate_desired *desired, struct text *signature)
 {
+	char at[PREFIX_TEXT_MAX];
+
 	text_append_bytes(signature, (const char *)&desired->table->generation, sizeof(desired->table->generation));
 	for (size_t i = 0; i < desired->published_count; i++) {
 		const struct gate_published *p = &desired->published[i];
 
-		text_appendf(signature, "p%u/%u/%d/%u/%u;", p->protocol, p->port, p->by_proxy, p->identity,
-			     p->container_port);
+		text_appendf(signature, "p%u/%u/%s/%u/%u;", p->protocol, p->port, prefix_format(&p->at, at),
+			     p->identity, p->container_port);
 	}
 	for (size_t i = 0; i < desired->via_count; i++)
 		text_appendf(signature, "v%s;%d;", desired->via[i].zone,

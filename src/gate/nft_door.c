@@ -7,6 +7,7 @@
  *   bridge prerouting   a veth's frame must have been judged, or is dropped; what comes from elsewhere is `remote`
  *   inet prerouting     the same for veths without a bridge; earlier than defragmentation (-400), so that a closed
  *                       port's fragments never meet others; and once more after others' mangle rules (-150)
+ *   inet forward        what the host's NAT sends on from containers: only to ports, or dropped (nft_forward.c)
  *   inet output         `host`, before all others and after them: a process may have set any mark (SO_MARK)
  *   bridge output       `host` for frames that a process made (AF_PACKET passes no inet hook); routed packets between
  *                       containers leave by this hook too, and keep their sender's stamp; `remote` for what is
@@ -561,6 +562,7 @@ static void inet_table(struct render *render)
 	to_veth(render);
 	inet_prerouting(render);
 	inet_input(render);
+	nft_forward_render(render->ruleset, render->settings, render->door, PRIORITY_INPUT);
 	inet_output(render);
 	inet_postrouting(render);
 }

@@ -10,8 +10,7 @@
 
 /* ---- What the table says ---- */
 
-/* The cell, or one made of what is said where there is none. */
-static struct bh_cell cell_of(const struct table *table, uint32_t from, uint32_t to, uint32_t service)
+struct bh_cell nft_host_cell(const struct table *table, uint32_t from, uint32_t to, uint32_t service)
 {
 	struct bh_cell made = {0};
 	struct table_verdict verdict;
@@ -32,36 +31,6 @@ static struct bh_cell cell_of(const struct table *table, uint32_t from, uint32_t
 	return nft_cell_normal(&made);
 }
 
-/* Ports that a host process relays for a container: there it is not the host that is asked. */
-static int published_order(const void *a, const void *b)
-{
-	const struct gate_published *x = *(const struct gate_published *const *)a;
-	const struct gate_published *y = *(const struct gate_published *const *)b;
-
-	if (x->protocol != y->protocol)
-		return (int)x->protocol - (int)y->protocol;
-	return (int)x->port - (int)y->port;
-}
-
-static void proxied_collect(struct nft_host *host)
-{
-	for (size_t i = 0; i < host->desired->published_count; i++) {
-		const struct gate_published *published = &host->desired->published[i];
-		const struct gate_published **slot;
-
-		if (!published->by_proxy || !published->port)
-			continue;
-		slot = array_append(&host->proxied);
-		if (!slot) {
-			host->ruleset->failed = true;
-			return;
-		}
-		*slot = published;
-	}
-	if (host->proxied.count > 1)
-		qsort(host->proxied.items, host->proxied.count, sizeof(*host->proxied.items), published_order);
-}
-
 static void run_add(struct nft_host *host, uint8_t protocol, uint32_t low, uint32_t high, const struct bh_cell *cell)
 {
 	struct nft_run *run;
@@ -73,50 +42,6 @@ static void run_add(struct nft_host *host, uint8_t protocol, uint32_t low, uint3
 		*run = (struct nft_run){protocol, (uint16_t)low, (uint16_t)high, nft_outcome_name(host, cell)};
 	if (!run || !run->outcome)
 		host->ruleset->failed = true;
-}
-
-/* A run without the ports that are relayed. */
-static void run_cut(struct nft_host *host, uint8_t protocol, uint32_t low, uint32_t high, const struct bh_cell *cell)
-{
-	for (size_t i = 0; i < host->proxied.count; i++) {
-		const struct gate_published *published = host->proxied.items[i];
-
-		if (published->protocol != protocol || published->port < low || published->port > high)
-			continue;
-		run_add(host, protocol, low, published->port - 1u, cell);
-		low = published->port + 1u;
-	}
-	run_add(host, protocol, low, high, cell);
-}
-
-static bool cell_refuses(const struct bh_cell *cell)
-{
-	return cell->deny_until || (!cell->allow_until && !(cell->flags & (BH_CELL_BASE_ALLOW | BH_CELL_AUDIT)));
-}
-
-/* What a relayed port leads to; of several containers (a port published on several addresses) one that refuses, if any
- * does. A container that is not known refuses. */
-static void published_add(struct nft_host *host)
-{
-	for (size_t i = 0, next; i < host->proxied.count; i = next) {
-		const struct gate_published *first = host->proxied.items[i];
-		struct bh_cell chosen = {0};
-
-		for (next = i; next < host->proxied.count; next++) {
-			const struct gate_published *published = host->proxied.items[next];
-			struct service_point service = {published->protocol, published->container_port};
-			struct bh_cell cell = {.base_reason = BH_DENY_DEFAULT, .flags = BH_CELL_BASE_LOG};
-
-			if (published_order(&first, &published) != 0)
-				break;
-			if (published->identity != BH_CLASS_NONE)
-				cell = cell_of(host->table, host->identity->number, published->identity,
-					       table_service(host->table, &service));
-			if (next == i || cell_refuses(&cell))
-				chosen = cell;
-		}
-		run_add(host, first->protocol, first->port, first->port, &chosen);
-	}
 }
 
 /* ---- A sender ---- */
@@ -304,12 +229,12 @@ static void sender_end(struct nft_host *host)
 	if (!host->identity)
 		return;
 	chain = sender_chain(host, host->identity);
-	published_add(host);
 	outcome = nft_outcome_name(host, &host->fallback);
 	if (chain >= 0 && outcome) {
 		/* By index: nft_outcome_name() may have moved the chains. */
 		sender = host->ruleset->tables[NFT_TABLE_INET].chains.items[chain].name;
 		permits_render(host, chain);
+		nft_published_render(host, chain, sender);
 		sender_maps_render(host, chain, sender);
 		nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
 		nft_rule_verdict(&writer, NFT_GOTO, outcome);
@@ -338,14 +263,11 @@ static int service_add(void *arg, const struct host_service *service)
 		host->identity = identity_find(host->table, service->identity);
 		if (!host->identity)
 			return -EINVAL;
-		host->fallback = cell_of(host->table, service->identity, BH_CLASS_HOST, BH_SERVICE_ANY);
+		host->fallback = nft_host_cell(host->table, service->identity, BH_CLASS_HOST, BH_SERVICE_ANY);
 	}
 	cell = service->cell ? nft_cell_normal(service->cell)
-			     : cell_of(host->table, service->identity, BH_CLASS_HOST, BH_SERVICE_ANY);
-	if (map_of(service->protocol) == MAP_PORTS)
-		run_cut(host, service->protocol, service->low, service->high, &cell);
-	else
-		run_add(host, service->protocol, service->low, service->high, &cell);
+			     : nft_host_cell(host->table, service->identity, BH_CLASS_HOST, BH_SERVICE_ANY);
+	run_add(host, service->protocol, service->low, service->high, &cell);
 	return host->ruleset->failed ? -ENOMEM : 0;
 }
 
@@ -397,7 +319,7 @@ int nft_host_render(struct nft_ruleset *ruleset, const struct nft_settings *sett
 	host.names = map_new();
 	if (host.outcomes && host.names) {
 		names_take(&host);
-		proxied_collect(&host);
+		nft_published_collect(&host);
 		rc = table_host_services(desired->table, service_add, &host);
 		if (rc == 0) {
 			sender_end(&host);
@@ -409,6 +331,6 @@ int nft_host_render(struct nft_ruleset *ruleset, const struct nft_settings *sett
 	map_free(host.outcomes, NULL);
 	map_free(host.names, NULL);
 	array_free(&host.runs);
-	array_free(&host.proxied);
+	array_free(&host.published);
 	return rc == 0 ? 0 : error_set(error, rc, "rendering the host's rules: %s", strerror(-rc));
 }

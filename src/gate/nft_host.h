@@ -24,13 +24,16 @@ struct nft_host {
 	struct nft_set *senders;
 	struct {
 		ARRAY_OF(const struct gate_published *);
-	} proxied;			 /* what host processes relay, by protocol and port */
+	} published;			 /* by protocol, port and address */
 	const struct identity *identity; /* in hand; NULL: none yet */
 	struct bh_cell fallback;	 /* of it */
 	struct {
 		ARRAY_OF(struct nft_run);
 	} runs; /* of it */
 };
+
+/* The (normal) cell, or one made of what is said where there is none. */
+struct bh_cell nft_host_cell(const struct table *table, uint32_t from, uint32_t to, uint32_t service);
 
 /* A name for a chain that no other has: `prefix` and `text`, with a number behind it if it must be. */
 void nft_host_name(struct nft_host *host, char buffer[NFT_HOST_NAME_MAX + 16], const char *prefix, const char *text);
@@ -40,5 +43,10 @@ struct bh_cell nft_cell_normal(const struct bh_cell *cell);
 
 /* The name of the chain for this (normal) cell, rendered on first use; NULL when memory is short. */
 const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell);
+
+/* nft_published.c: puts host->published in order; and, for the sender in hand, adds to its chain what becomes of
+ * packets to published ports. To be called before what is said of the host itself. */
+void nft_published_collect(struct nft_host *host);
+void nft_published_render(struct nft_host *host, int chain, const char *sender);
 
 #endif

@@ -16,7 +16,7 @@
 enum nft_table_index { NFT_TABLE_BRIDGE, NFT_TABLE_INET, NFT_TABLE_ARP, NFT_TABLE_COUNT };
 extern const uint8_t nft_table_family[NFT_TABLE_COUNT];
 
-#define NFT_KEY_MAX 16u
+#define NFT_KEY_MAX 24u /* an IPv6 address, a protocol, a port; each field fills whole words of 4 bytes */
 
 /* Whom reports are sampled by: no more than there can be ports, and not longer than a bucket takes to fill. */
 #define NFT_SAMPLES_MAX	       4096u

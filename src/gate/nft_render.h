@@ -37,6 +37,11 @@ struct nft_door {
 	const struct nft_links *links; /* this namespace's; NULL: not known */
 	const struct addr *groups;     /* bridges' broadcast addresses: traffic to them was judged at the port */
 	size_t group_count;
+	const struct addr *host; /* the host's addresses */
+	size_t host_count;
+	const struct gate_port *ports;
+	size_t port_count;
+	bool audit; /* the whole policy is in audit mode */
 };
 
 #define NFT_SET_OPEN	"open"
@@ -52,6 +57,10 @@ struct nft_door {
 
 /* Adds all three tables, with an `input` chain that refuses every container until nft_host_render() says otherwise. */
 void nft_door_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door);
+
+/* nft_forward.c: of the inet table, what containers send to the host and its NAT sends on. */
+void nft_forward_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door,
+			int32_t priority);
 
 /* Two rules that end a packet: a sampled report, and counter and drop. */
 struct nft_refusal {

@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The 16-byte register that nft(8) uses, and the second 4-byte word of it (for concatenations). */
-#define REG_FIRST  NFT_REG_1
-#define REG_SECOND NFT_REG32_01
+/* The 16-byte register that nft(8) uses, and the 4-byte words from its begin on (for concatenations). */
+#define REG_FIRST   NFT_REG_1
+#define REG_WORD(n) (NFT_REG32_00 + (n))
+#define REG_SECOND  REG_WORD(1)
 
 void nft_rule_begin(struct nft_rule_writer *writer, struct nft_ruleset *ruleset, enum nft_table_index table, int chain)
 {
@@ -104,14 +105,19 @@ static void expr_text(struct nft_rule_writer *writer, struct nftnl_expr *expr, u
 	expr_data(writer, expr, attr, text, (uint32_t)strlen(text) + 1);
 }
 
-static void meta_load(struct nft_rule_writer *writer, uint32_t key)
+static void meta_load_to(struct nft_rule_writer *writer, uint32_t key, uint32_t reg)
 {
 	struct nftnl_expr *expr = expr_add(writer, "meta");
 
 	if (!expr)
 		return;
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, REG_FIRST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, reg);
+}
+
+static void meta_load(struct nft_rule_writer *writer, uint32_t key)
+{
+	meta_load_to(writer, key, REG_FIRST);
 }
 
 static void ct_load(struct nft_rule_writer *writer, uint32_t key)
@@ -300,14 +306,38 @@ void nft_rule_ethertype(struct nft_rule_writer *writer, uint16_t ethertype)
 	compare(writer, NFT_CMP_EQ, &turned, sizeof(turned));
 }
 
+/* Where the addresses stand in the headers: RFC 791, RFC 8200. */
+static void address_load(struct nft_rule_writer *writer, uint8_t nfproto, bool destination, uint32_t reg)
+{
+	if (nfproto == NFPROTO_IPV4)
+		payload_load(writer, NFT_PAYLOAD_NETWORK_HEADER, destination ? 16 : 12, 4, reg);
+	else
+		payload_load(writer, NFT_PAYLOAD_NETWORK_HEADER, destination ? 24 : 8, 16, reg);
+}
+
 void nft_rule_address_in(struct nft_rule_writer *writer, uint8_t nfproto, bool destination, const char *set)
 {
-	/* Where the addresses stand in the headers: RFC 791, RFC 8200. */
-	if (nfproto == NFPROTO_IPV4)
-		payload_load(writer, NFT_PAYLOAD_NETWORK_HEADER, destination ? 16 : 12, 4, REG_FIRST);
-	else
-		payload_load(writer, NFT_PAYLOAD_NETWORK_HEADER, destination ? 24 : 8, 16, REG_FIRST);
+	address_load(writer, nfproto, destination, REG_FIRST);
 	lookup_set(writer, false, set);
+}
+
+void nft_rule_original_in(struct nft_rule_writer *writer, uint8_t nfproto, const char *set)
+{
+	struct nftnl_expr *expr = expr_add(writer, "ct");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, nfproto == NFPROTO_IPV4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6);
+	nftnl_expr_set_u8(expr, NFTNL_EXPR_CT_DIR, 0); /* IP_CT_DIR_ORIGINAL */
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, REG_FIRST);
+	lookup_set(writer, false, set);
+}
+
+void nft_rule_way_in(struct nft_rule_writer *writer, uint8_t nfproto, bool not, const char *set)
+{
+	meta_load(writer, NFT_META_OIF);
+	address_load(writer, nfproto, true, REG_SECOND);
+	lookup_set(writer, not, set);
 }
 
 void nft_rule_ports(struct nft_rule_writer *writer, uint16_t source, uint16_t destination)
@@ -454,10 +484,30 @@ void nft_rule_map_mark(struct nft_rule_writer *writer, uint32_t mask, const char
 	lookup_verdict(writer, map);
 }
 
+/* Protocol and port, from this word on. */
+static void service_load(struct nft_rule_writer *writer, uint32_t word)
+{
+	meta_load_to(writer, NFT_META_L4PROTO, word ? REG_WORD(word) : REG_FIRST);
+	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, REG_WORD(word + 1));
+}
+
 void nft_rule_map_ports(struct nft_rule_writer *writer, const char *map)
 {
-	meta_load(writer, NFT_META_L4PROTO);
-	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, REG_SECOND);
+	service_load(writer, 0);
+	lookup_verdict(writer, map);
+}
+
+void nft_rule_map_family_ports(struct nft_rule_writer *writer, const char *map)
+{
+	meta_load(writer, NFT_META_NFPROTO);
+	service_load(writer, 1);
+	lookup_verdict(writer, map);
+}
+
+void nft_rule_map_address_ports(struct nft_rule_writer *writer, uint8_t nfproto, const char *map)
+{
+	address_load(writer, nfproto, true, REG_FIRST);
+	service_load(writer, nfproto == NFPROTO_IPV4 ? 1 : 4);
 	lookup_verdict(writer, map);
 }
 

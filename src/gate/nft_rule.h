@@ -11,6 +11,7 @@
 #include "gate/nft_model.h"
 
 /* nft(8)'s numbers of data types (its datatype.h; part of what it stores in the kernel, so they don't change). */
+#define NFT_TYPE_NFPROTO       2u
 #define NFT_TYPE_INET_PROTOCOL 12u
 #define NFT_TYPE_INET_SERVICE  13u
 #define NFT_TYPE_ICMP	       14u
@@ -58,6 +59,10 @@ void nft_rule_family(struct nft_rule_writer *writer, uint8_t nfproto);	     /* N
 void nft_rule_ethertype(struct nft_rule_writer *writer, uint16_t ethertype); /* in bridge */
 /* … the source (or destination) address of the family already matched is in the set. */
 void nft_rule_address_in(struct nft_rule_writer *writer, uint8_t nfproto, bool destination, const char *set);
+/* … conntrack: the address that the flow was opened to, before any NAT, is in the set. */
+void nft_rule_original_in(struct nft_rule_writer *writer, uint8_t nfproto, const char *set);
+/* … the output interface and the destination address together are, or with `not` are not, in the set. */
+void nft_rule_way_in(struct nft_rule_writer *writer, uint8_t nfproto, bool not, const char *set);
 void nft_rule_ports(struct nft_rule_writer *writer, uint16_t source, uint16_t destination); /* host order */
 void nft_rule_type(struct nft_rule_writer *writer, uint8_t low, uint8_t high); /* … ICMP type, after the protocol */
 void nft_rule_before(struct nft_rule_writer *writer, uint64_t epoch_ns);       /* … it is earlier than this */
@@ -78,9 +83,12 @@ void nft_rule_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t valu
 void nft_rule_counter(struct nft_rule_writer *writer, const char *name);
 void nft_rule_log(struct nft_rule_writer *writer, const char *prefix, uint16_t group, uint32_t snaplen);
 void nft_rule_verdict(struct nft_rule_writer *writer, int verdict, const char *chain); /* NF_DROP, NFT_GOTO … */
-/* Verdict by map: of the masked mark; of protocol and port; of ICMP type and code; of the protocol. */
+/* Verdict by map: of the masked mark; of protocol and port; of these with the family, or with the destination address
+ * of the family already matched, before them; of ICMP type and code; of the protocol. */
 void nft_rule_map_mark(struct nft_rule_writer *writer, uint32_t mask, const char *map);
 void nft_rule_map_ports(struct nft_rule_writer *writer, const char *map);
+void nft_rule_map_family_ports(struct nft_rule_writer *writer, const char *map);
+void nft_rule_map_address_ports(struct nft_rule_writer *writer, uint8_t nfproto, const char *map);
 void nft_rule_map_types(struct nft_rule_writer *writer, uint8_t protocol, const char *map);
 void nft_rule_map_protocol(struct nft_rule_writer *writer, const char *map);
 

@@ -157,8 +157,12 @@ static int published_collect(struct tc_entries *set, const struct gate_desired *
 		const struct gate_published *published = &desired->published[i];
 		struct bh_published_key wanted = {.port = published->port, .protocol = published->protocol};
 		void *key, *value;
-		int result = tc_entries_append(set, &key, &value);
+		int result;
 
+		/* Neighbours in the list are what one container publishes on several addresses. */
+		if (i > 0 && published[-1].port == published->port && published[-1].protocol == published->protocol)
+			continue;
+		result = tc_entries_append(set, &key, &value);
 		if (result < 0)
 			return result;
 		memcpy(key, &wanted, sizeof(wanted));
@@ -206,14 +210,14 @@ int tc_world_prepare(struct tc_gate *tc, const struct gate_desired *desired, str
 	if (desired->table->nat64.count > BH_NAT64_MAX)
 		return error_set(error, -E2BIG, "%zu NAT64 prefixes: at most %u", desired->table->nat64.count,
 				 BH_NAT64_MAX);
-	if (desired->published_count > tc->shapes[TC_PUBLISHED].max_entries)
-		return error_set(error, -E2BIG, "%zu published ports: at most %u", desired->published_count,
-				 tc->shapes[TC_PUBLISHED].max_entries);
 	result = nat64_collect(&tc->nat64, desired->table);
 	if (result == 0)
 		result = published_collect(&tc->published, desired);
 	if (result < 0)
 		return error_set(error, result, "out of memory");
+	if (tc->published.count > tc->shapes[TC_PUBLISHED].max_entries)
+		return error_set(error, -E2BIG, "%zu published ports: at most %u", tc->published.count,
+				 tc->shapes[TC_PUBLISHED].max_entries);
 	return addresses_prepare(tc, desired->table, error);
 }
 

@@ -68,10 +68,6 @@ struct docker {
 	char *cgroups[DOCKER_CGROUPS_MAX]; /* mount points */
 	size_t cgroup_count;
 	int64_t files_ms; /* when the files were last read */
-	struct {
-		ARRAY_OF(struct published);
-	} proxies; /* what docker-proxy processes relay */
-	int64_t proxies_ms;
 };
 
 /* docker_network.c */
@@ -109,6 +105,5 @@ void docker_read_all(struct docker *docker); /* every record, when the API does 
 void docker_find_cgroups(struct docker *docker);
 /* A process of this container's control group that is in the namespace that has the number `nsid` here; 0: none. */
 int32_t docker_process_in(const struct docker *docker, const char *id, int32_t nsid);
-bool docker_is_relayed(struct docker *docker, const struct published *published);
 
 #endif

@@ -13,12 +13,10 @@
 #include "netlink.h"
 
 /* Reading every file is for when the API is silent; that may last, and ports be many. */
-#define FILES_REST_MS	1000
-#define PROXIES_REST_MS 200
+#define FILES_REST_MS 1000
 /* Processes of a control group that are looked at: the first is the container's own. */
 #define CGROUP_PIDS_MAX	 8
 #define CGROUP_PROCS_MAX 4096
-#define PROXY_LINE_MAX	 4096
 
 /* hostconfig.json is small beside it, and only tells of the host's network. */
 static void read_host_config(const struct docker *docker, const char *id, struct engine_record *record)
@@ -165,85 +163,4 @@ int32_t docker_process_in(const struct docker *docker, const char *id, int32_t n
 		}
 	}
 	return 0;
-}
-
-/* "docker-proxy\0-proto\0tcp\0-host-ip\0…": the words that follow the options' names. */
-static bool proxy_parse(const char *data, size_t size, struct published *published)
-{
-	const char *word = data, *end = data + size;
-	unsigned int known = 0;
-
-	while (word < end) {
-		const char *value = word + strlen(word) + 1;
-
-		if (value >= end)
-			break;
-		if (strcmp(word, "-proto") == 0) {
-			published->protocol = strcmp(value, "tcp") == 0 ? 6 : strcmp(value, "udp") == 0 ? 17 : 132;
-			known |= 1;
-		} else if (strcmp(word, "-host-port") == 0) {
-			published->host_port = (uint16_t)strtoul(value, NULL, 10);
-			known |= 2;
-		} else if (strcmp(word, "-container-port") == 0) {
-			published->container_port = (uint16_t)strtoul(value, NULL, 10);
-			known |= 4;
-		}
-		word = value;
-	}
-	return known == 7;
-}
-
-/* The name of a process can be anybody's choice; that of its program (comm is cut) is only a hint too. Saying that
- * something is relayed when it is not costs nothing but a word in a list. */
-static void proxy_read(struct docker *docker, const char *pid)
-{
-	char path[PATH_MAX], data[PROXY_LINE_MAX];
-	struct published published = {.by_proxy = true}, *slot;
-
-	if (snprintf(path, sizeof(path), "%s/%s/cmdline", docker->watch->options.proc, pid) >= (int)sizeof(path))
-		return;
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, data, sizeof(data) - 1);
-	if (n <= 0)
-		return;
-	data[n] = '\0';
-	const char *name = strrchr(data, '/') ? strrchr(data, '/') + 1 : data;
-	if (strcmp(name, "docker-proxy") != 0 || !proxy_parse(data, (size_t)n, &published) ||
-	    docker->proxies.count >= PUBLISHED_MAX)
-		return;
-	slot = array_append(&docker->proxies);
-	if (slot)
-		*slot = published;
-}
-
-static void proxies_read(struct docker *docker)
-{
-	int64_t now_ms = monotonic_ms();
-	const struct dirent *item;
-	DIR *listing;
-
-	if (docker->proxies_ms && now_ms - docker->proxies_ms < PROXIES_REST_MS)
-		return;
-	docker->proxies_ms = now_ms;
-	docker->proxies.count = 0;
-	listing = opendir(docker->watch->options.proc);
-	while (listing && (item = readdir(listing))) {
-		if (item->d_name[0] >= '1' && item->d_name[0] <= '9')
-			proxy_read(docker, item->d_name);
-	}
-	if (listing)
-		closedir(listing);
-}
-
-bool docker_is_relayed(struct docker *docker, const struct published *published)
-{
-	proxies_read(docker);
-	for (size_t i = 0; i < docker->proxies.count; i++) {
-		const struct published *item = &docker->proxies.items[i];
-
-		if (item->protocol == published->protocol && item->host_port == published->host_port &&
-		    item->container_port == published->container_port)
-			return true;
-	}
-	return false;
 }

@@ -201,8 +201,8 @@ static int published_add(struct engine_record *record, const struct published *p
 		const struct published *item = &record->published.items[i];
 
 		if (item->protocol == published->protocol && item->host_port == published->host_port &&
-		    item->container_port == published->container_port)
-			return 0; /* IPv4 and IPv6 have an entry each */
+		    item->container_port == published->container_port && prefix_compare(&item->at, &published->at) == 0)
+			return 0;
 	}
 	if (record->published.count >= PUBLISHED_MAX)
 		return refuse(record, "it publishes more than %u ports", PUBLISHED_MAX);
@@ -211,6 +211,29 @@ static int published_add(struct engine_record *record, const struct published *p
 		return -ENOMEM;
 	*slot = *published;
 	return 0;
+}
+
+/* "0.0.0.0", "::", "192.0.2.1"; "", and what can't be read: every address of both families. */
+static int binding_parse(struct engine_record *record, const json_t *binding, struct published *published)
+{
+	static const uint8_t families[] = {ADDR_V4, ADDR_V6};
+	static const struct addr zero;
+	struct addr addr;
+	int r = 0;
+
+	if (!port_number(port_json_text(binding, "HostPort"), &published->host_port))
+		return 0;
+	if (addr_parse(port_json_text(binding, "HostIp"), &addr) == 0) {
+		published->at = prefix_of(&addr);
+		if (memcmp(addr.bytes, zero.bytes, sizeof(zero.bytes)) == 0)
+			published->at.length = 0;
+		return published_add(record, published);
+	}
+	for (size_t i = 0; r == 0 && i < sizeof(families); i++) {
+		published->at = (struct prefix){.addr.family = families[i]};
+		r = published_add(record, published);
+	}
+	return r;
 }
 
 static int ports_parse(struct engine_record *record, const json_t *ports)
@@ -226,10 +249,8 @@ static int ports_parse(struct engine_record *record, const json_t *ports)
 			continue;
 		json_array_foreach(bindings, i, binding)
 		{
-			int r = 0;
+			int r = binding_parse(record, binding, &published);
 
-			if (port_number(port_json_text(binding, "HostPort"), &published.host_port))
-				r = published_add(record, &published);
 			if (r < 0)
 				return r;
 		}

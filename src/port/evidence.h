@@ -9,7 +9,7 @@
 
 #define REASON_MAX sizeof(((struct port *)0)->reason)
 /* Published ports of one container that are kept; a container of 65,536 host ports is none that is to be policed. */
-#define PUBLISHED_MAX 4096u
+#define PUBLISHED_MAX 8192u
 
 struct evidence {
 	struct owner owner;

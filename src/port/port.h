@@ -39,9 +39,9 @@ struct owners {
 };
 #define PORT_OTHERS_MAX 64u /* containers that share another's namespace; a pod has a few */
 struct published {	    /* a port that the runtime published on the host for this container */
+	struct prefix at;   /* the host's address; with length 0 all of its family */
 	uint8_t protocol;
 	uint16_t host_port, container_port;
-	bool by_proxy; /* relayed by a host process */
 };
 
 enum port_state {

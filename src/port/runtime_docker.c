@@ -118,8 +118,6 @@ static enum runtime_answer answer_record(struct docker *docker, const struct eng
 	if (engine_evidence(record, endpoint, evidence, reason) < 0 ||
 	    docker_share(docker, record, question->namespace->nsid, evidence, reason) < 0)
 		return RUNTIME_PENDING;
-	for (size_t i = 0; i < evidence->published.count; i++)
-		evidence->published.items[i].by_proxy = docker_is_relayed(docker, &evidence->published.items[i]);
 	return RUNTIME_OWNS;
 }
 

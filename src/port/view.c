@@ -331,7 +331,8 @@ static uint64_t hash_port(uint64_t hash, const struct port *port)
 		const struct published *item = &port->published.items[i];
 
 		hash = hash_number(hash, (uint64_t)item->protocol << 40 | (uint64_t)item->host_port << 24 |
-						 (uint64_t)item->container_port << 8 | item->by_proxy);
+						 (uint64_t)item->container_port << 8 | item->at.length);
+		hash = hash_bytes(hash, &item->at.addr, sizeof(item->at.addr));
 	}
 	return hash;
 }

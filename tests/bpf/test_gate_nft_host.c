@@ -38,17 +38,21 @@ static void listen_all(const uint16_t *ports, size_t count)
 			nft_lab_listener(ports[i], families[j]);
 }
 
+static void reaches_by(size_t i, struct lab_box *from, uint16_t port, bool expected)
+{
+	int fd = nft_lab_connect(from, families[i], port);
+
+	if (fd >= 0)
+		close(fd);
+	if ((fd >= 0) != expected)
+		fail_msg("%s to the host's tcp/%u, IPv%d: %s", from->name, port, families[i],
+			 fd >= 0 ? "passes" : strerror(-fd));
+}
+
 static void reaches(struct lab_box *from, uint16_t port, bool expected)
 {
-	for (size_t i = 0; i < 2; i++) {
-		int fd = nft_lab_connect(from, families[i], port);
-
-		if (fd >= 0)
-			close(fd);
-		if ((fd >= 0) != expected)
-			fail_msg("%s to the host's tcp/%u, IPv%d: %s", from->name, port, families[i],
-				 fd >= 0 ? "passes" : strerror(-fd));
-	}
+	for (size_t i = 0; i < 2; i++)
+		reaches_by(i, from, port, expected);
 }
 
 static void test_rules_decide_by_sender_and_service(void **state)
@@ -194,27 +198,35 @@ static void test_audited_passes(void **state)
 	assert_true(nft_lab_prints("nft list table inet bulkhead", "bulkhead would-deny"));
 }
 
+static struct gate_published at(const char *prefix, uint16_t port, uint32_t identity, uint16_t container_port)
+{
+	struct gate_published published = {IPPROTO_TCP, {{0}, 0}, port, identity, container_port};
+
+	assert_int_equal(prefix_parse(prefix, &published.at, NULL), 0);
+	return published;
+}
+
 /* docker-proxy's: the host relays, but it is the container behind it that is asked. */
 static void test_relayed_ports_are_judged_as_the_container_behind(void **state)
 {
 	struct lab_box *a = lab_box_add(lab, "a"), *b = lab_box_add(lab, "b"), *d = lab_box_add(lab, "d");
-	static const uint16_t ports[] = {8080, 8081, 8082, 8083};
-	struct gate_published published[] = {
-		{IPPROTO_TCP, 8080, true, 0, 5432},  {IPPROTO_TCP, 8081, true, BH_CLASS_NONE, 80},
-		{IPPROTO_TCP, 8082, false, 0, 5432}, /* DNAT: never comes here; the host's own then */
-		{IPPROTO_TCP, 8083, true, 0, 5432},  /* on two addresses, for two containers */
-		{IPPROTO_TCP, 8083, true, 0, 5432},
-	};
+	static const uint16_t ports[] = {8080, 8081, 8082, 8083, 8084, 8085};
+	struct gate_published published[9];
 
 	(void)state;
 	listen_all(ports, sizeof(ports) / sizeof(*ports));
 	nft_lab_start();
 	nft_lab_desire(ZONES "  - { from: shop/front, to: shop/db, allow: tcp/5432 }\n"
 			     "  - { from: open, to: host, allow: tcp/8000-8100 }\n");
-	for (size_t i = 0; i < sizeof(published) / sizeof(*published); i++)
-		if (i != 1)
-			published[i].identity = nft_lab_identity(b);
-	published[3].identity = nft_lab_identity(d);
+	for (size_t i = 0; i < 2; i++) {
+		published[i] = at(i ? "::/0" : "0.0.0.0/0", 8080, nft_lab_identity(b), 5432);
+		published[2 + i] = at(i ? "::/0" : "0.0.0.0/0", 8081, BH_CLASS_NONE, 80);
+	}
+	published[4] = at("192.0.2.77", 8082, nft_lab_identity(b), 5432); /* elsewhere it is the host's own */
+	published[5] = at("0.0.0.0/0", 8083, nft_lab_identity(d), 5432);  /* for two containers */
+	published[6] = at("10.9.0.1", 8083, nft_lab_identity(b), 5432);
+	published[7] = at("10.9.0.1", 8084, nft_lab_identity(b), 5432);
+	published[8] = at("fd09::1", 8085, nft_lab_identity(b), 5432);
 	lab->desired.published = published;
 	lab->desired.published_count = sizeof(published) / sizeof(*published);
 	nft_lab_commit();
@@ -225,6 +237,15 @@ static void test_relayed_ports_are_judged_as_the_container_behind(void **state)
 	reaches(d, 8080, false);
 	reaches(d, 8081, false);
 	reaches(d, 8082, true);
+	for (size_t i = 0; i < 2; i++) {
+		bool v6 = families[i] == 6;
+
+		reaches_by(i, d, 8083, v6);
+		reaches_by(i, a, 8084, !v6);
+		reaches_by(i, d, 8084, v6);
+		reaches_by(i, a, 8085, v6);
+		reaches_by(i, d, 8085, !v6);
+	}
 	/* It is gone: the port is the host's again, without a new policy. */
 	lab->desired.published_count = 0;
 	nft_lab_commit();

@@ -563,8 +563,10 @@ static void golden(const char *name, const char *command)
 static void test_the_ruleset_reads_well(void **state)
 {
 	struct gate_published published[] = {
-		{IPPROTO_TCP, 8085, true, 0, 5432},
-		{IPPROTO_TCP, 9999, true, BH_CLASS_NONE, 80},
+		{IPPROTO_TCP, {{ADDR_V4, {0}}, 0}, 8085, 0, 5432},
+		{IPPROTO_TCP, {{ADDR_V4, {192, 0, 2, 1}}, 32}, 8086, 0, 5432},
+		{IPPROTO_TCP, {{ADDR_V6, {0xfd, 1}}, 128}, 8086, 0, 5432},
+		{IPPROTO_TCP, {{ADDR_V6, {0}}, 0}, 9999, BH_CLASS_NONE, 80},
 	};
 	struct gate_ignored ignored[] = {{.name = "mgmt0"}, {.name = "patch0", .patch = true}};
 	const char *const interfaces[] = {"eth1"};
@@ -591,9 +593,10 @@ static void test_the_ruleset_reads_well(void **state)
 	free(text);
 	nft_lab_start();
 	nft_lab_desire(text_string(&policy));
-	published[0].identity = nft_lab_identity(&lab->boxes[1]);
+	for (size_t i = 0; i < 3; i++)
+		published[i].identity = nft_lab_identity(&lab->boxes[1]);
 	lab->desired.published = published;
-	lab->desired.published_count = 2;
+	lab->desired.published_count = 4;
 	lab->desired.ignored = ignored;
 	lab->desired.ignored_count = 2;
 	lab->desired.via = &via;

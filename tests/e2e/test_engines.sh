@@ -119,7 +119,7 @@ docker_tests() {
 		'port("before")["mac"] == "02:42:ac:11:00:02" and "172.17.0.1" in port("before")["gateways"]
 		 and "fe80::42:acff:fe11:2" in port("before")["addresses"]'
 	check 'docker: what it publishes, and that a proxy relays it' \
-		'port("before")["published"] == [{"protocol": 6, "host_port": 8080, "container_port": 80, "by_proxy": True}]'
+		'port("before")["published"] == [{"protocol": 6, "host_port": 8080, "container_port": 80, "at": at} for at in ("0.0.0.0/0", "::/0")]'
 	check 'docker: bridges, with the subnets of its networks' \
 		'{"172.30.0.0/24", "fd00:30::/64"} in [set(b["subnets"]) for b in v["bridges"]]'
 
@@ -180,7 +180,7 @@ podman_tests() {
 	check 'podman: its address and gateway' \
 		'any(a.startswith("10.88.0.") for a in port("pbefore")["addresses"]) and "10.88.0.1" in port("pbefore")["gateways"]'
 	check 'podman: what it publishes; no proxy relays it' \
-		'port("pbefore")["published"] == [{"protocol": 6, "host_port": 8081, "container_port": 80, "by_proxy": False}]'
+		'port("pbefore")["published"] == [{"protocol": 6, "host_port": 8081, "container_port": 80, "at": at} for at in ("0.0.0.0/0", "::/0")]'
 
 	follow
 	podman run -d --name plater --network netb --network podman $image sleep 1000 >/dev/null 2>&1

@@ -155,6 +155,65 @@ def test_hairpin(host):
     tap.expect(not green.reach("tcp", "10.77.0.1", 8080), "green is not")
 
 
+def sends_on(asked, service):
+    """Port forwarding of the host, by a table of the test's own: to outside, and to a container that is not policed."""
+    run("nft", "add table inet sends")
+    run("nft", "add chain inet sends pre { type nat hook prerouting priority -100; }")
+    run("nft", "add chain inet sends post { type nat hook postrouting priority 100; }")
+    for protocol in ("tcp", "udp"):
+        for address in asked:
+            family, far, stray = "ip", "203.0.113.9", "10.77.0.66"
+            if ":" in address:
+                family, far, stray = "ip6", "[2001:db8:113::9]", "[fd77::66]"
+            match = f"{family} daddr {address} {protocol} dport"
+            run("nft", f"add rule inet sends pre {match} 8080 dnat {family} to {far}:80")
+            run("nft", f"add rule inet sends pre {match} 8081 dnat {family} to {stray}:80")
+        run("nft", f"add rule inet sends pre ip daddr {service} {protocol} dport 80 dnat ip to 203.0.113.9:80")
+    run("nft", "add rule inet sends post ct status dnat masquerade")
+
+
+def sent_on(host, bridge_nf_call):
+    red, blue, green = scene(host)
+    host.bridge_nf_call(bridge_nf_call)
+    far = host.outside("far", "up0", "203.0.113.1/24", ["203.0.113.9/24", "2001:db8:113::9/64"], "2001:db8:113::1/64")
+    stray = host.container("stray", "br0", ["10.77.0.66/24", "fd77::66/64"], interface="upstray")
+    for agent in (far, stray):
+        for protocol in ("tcp", "udp"):
+            agent.listen(protocol, 80)
+    asked = ("10.77.0.1", "fd77::1")
+    service = "198.51.100.1"  # no address of the host's: there the policy's word on it is kept
+    sends_on(asked, service)
+    ways = [(protocol, address, port) for protocol in ("tcp", "udp") for address in asked for port in (8080, 8081)]
+    for way in ways:
+        tap.expect(green.reach(*way[:2], way[2], 3), f"nobody polices: {way}")
+    host.start()
+    host.wait_open("red", "blue", "green")
+    tap.equal(green.reach_many([(*way, False) for way in ways], 0, 1.0), [False] * len(ways), f"sent on: {ways}")
+    flow = host.wait_flow(from_="green", verdict="deny", reason="sent-on", service="tcp/80")
+    tap.equal(flow["interface"], "vgreen0", "whose port")
+    # Whatever it may do to the host: what is behind has rules of its own.
+    free = "from: green, to: [ host, world ], allow: all"
+    host.reload(POLICY.replace("from: red, to: host, allow: [ tcp/80, udp/80 ]", free))
+    tap.equal(green.reach_many([(*way, False) for way in ways], 0, 1.0), [False] * len(ways), "though all is allowed")
+    tap.expect(green.reach("tcp", service, 80, 3), "what is not sent to the host is judged at the port")
+    tap.expect(green.reach("tcp", "203.0.113.9", 80, 3), "directly")
+    tap.expect(host.ask("status")["gate"]["nft"]["dropped"]["sent_on"] > 0, "counted")
+    host.reload(POLICY.replace("settings: {", "settings: { mode: audit,"))
+    for way in ways:
+        tap.expect(green.reach(*way, 3), f"in audit mode: {way}")
+    host.wait_flow(from_="green", verdict="would-deny", reason="sent-on")
+
+
+def test_sent_on(host):
+    """What the host's NAT sends on from a container to where nobody judges (outside, an ignored port) is refused"""
+    sent_on(host, False)
+
+
+def test_sent_on_bridge_nf_call(host):
+    """The same where bridged frames are handed to iptables, too"""
+    sent_on(host, True)
+
+
 def test_marks(host):
     """A process of the host with CAP_NET_RAW that sets marks (SO_MARK) is the host all the same"""
     red, blue, green = scene(host)
@@ -228,6 +287,8 @@ if __name__ == "__main__":
             test_published,
             test_published_masquerade,
             test_hairpin,
+            test_sent_on,
+            test_sent_on_bridge_nf_call,
             test_marks,
             test_marked_frames_bridge,
             test_marked_frames_port,

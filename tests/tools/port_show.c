@@ -84,10 +84,11 @@ static json_t *published_json(const struct port *port)
 
 	for (size_t i = 0; i < port->published.count; i++) {
 		const struct published *item = &port->published.items[i];
+		char at[PREFIX_TEXT_MAX];
 
-		json_array_append_new(list, json_pack("{s:i, s:i, s:i, s:b}", "protocol", item->protocol, "host_port",
-						      item->host_port, "container_port", item->container_port,
-						      "by_proxy", item->by_proxy));
+		json_array_append_new(list, json_pack("{s:i, s:i, s:i, s:s}", "protocol", item->protocol, "host_port",
+						      item->host_port, "container_port", item->container_port, "at",
+						      prefix_format(&item->at, at)));
 	}
 	return list;
 }

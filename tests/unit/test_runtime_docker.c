@@ -73,10 +73,14 @@ static void test_inspect(void **state)
 	assert_false(record.host_network);
 	assert_string_equal(record.reason, "");
 	assert_int_equal(record.endpoints.count, 2);
-	assert_int_equal(record.published.count, 1); /* IPv4 and IPv6 are one */
-	assert_int_equal(record.published.items[0].host_port, 8080);
-	assert_int_equal(record.published.items[0].container_port, 80);
-	assert_int_equal(record.published.items[0].protocol, 6);
+	assert_int_equal(record.published.count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(record.published.items[i].host_port, 8080);
+		assert_int_equal(record.published.items[i].container_port, 80);
+		assert_int_equal(record.published.items[i].protocol, 6);
+		assert_int_equal(record.published.items[i].at.addr.family, i ? ADDR_V6 : ADDR_V4);
+		assert_int_equal(record.published.items[i].at.length, 0);
+	}
 
 	endpoint = find(&record, NETA, NULL, &no_peer);
 	assert_non_null(endpoint);
@@ -95,7 +99,7 @@ static void test_inspect(void **state)
 	assert_string_equal(evidence.owner.name, "c1");
 	assert_true(evidence.has_mac);
 	assert_false(evidence.claim);
-	assert_int_equal(evidence.published.count, 1);
+	assert_int_equal(evidence.published.count, 2);
 	evidence_free(&evidence);
 	engine_record_free(&record);
 }
@@ -192,7 +196,7 @@ static void test_too_many(void **state)
 	json = recorded("docker-inspect.json");
 	for (unsigned int i = 1; i <= PUBLISHED_MAX; i++) {
 		snprintf(name, sizeof(name), "%u/udp", i);
-		json_object_set_new(ports, name, json_pack("[{s:s}]", "HostPort", "53"));
+		json_object_set_new(ports, name, json_pack("[{s:s, s:s}]", "HostIp", "::", "HostPort", "53"));
 	}
 	replace(json, "NetworkSettings", "Ports", ports);
 	json_incref(json);
@@ -203,7 +207,7 @@ static void test_too_many(void **state)
 	json_object_set_new(ports, "60000/udp", json_pack("[{s:s}]", "HostPort", "53"));
 	json_object_set_new(ports, "70000/udp", json_pack("[{s:s}]", "HostPort", "53")); /* no port: left out */
 	record = record_of(json);
-	assert_string_equal(record.reason, "it publishes more than 4096 ports");
+	assert_string_equal(record.reason, "it publishes more than 8192 ports");
 	engine_record_free(&record);
 }
 

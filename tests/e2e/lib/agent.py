@@ -97,6 +97,32 @@ class Operations:
         finally:
             client.close()
 
+    def reach_many(self, tries, timeout, grace):
+        """reach() for a list of (protocol, address, port, expected), all at once and again and again until each that is
+        expected has succeeded, or the time is over. The others have `grace` seconds more. A list of True and False."""
+        results = [False] * len(tries)
+        stop = threading.Event()
+
+        def one(index, protocol, address, port):
+            while not stop.is_set() and not results[index]:
+                results[index] = self.reach(protocol, address, port, 1.0)
+                stop.wait(0 if results[index] else 0.05)
+
+        threads = [
+            threading.Thread(target=one, args=(index, *words[:3]), daemon=True) for index, words in enumerate(tries)
+        ]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + timeout
+        for thread, words in zip(threads, tries):
+            if words[3]:
+                thread.join(max(0, deadline - time.monotonic()))
+        for end in [time.monotonic() + grace]:
+            for thread in threads:
+                thread.join(max(0, end - time.monotonic()))
+        stop.set()
+        return list(results)
+
     def ping(self, address, timeout=0.6):
         v6 = ":" in address
         family, number = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if v6 else (socket.AF_INET, socket.IPPROTO_ICMP)

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What containers send to the host and the host's NAT sends on (DNAT, another's port forwarding). The program at the
+ * sender's port saw an address of the host's, and left it to the door; if it goes to a port, the program there judges
+ * it. If it goes elsewhere (outside, to a veth that is left out, to a virtual machine), nobody else would: it is
+ * refused. */
+#include <string.h>
+
+#include "gate/nft_render.h"
+
+#define SET_HOST    "host"   /* with _4, _6: the host's addresses */
+#define SET_JUDGED  "judged" /* where ports are: judged there */
+#define CHAIN_ELSE  "sent_on"
+#define COUNTER	    "sent_on"
+#define NAME_SIZE   16
+#define KEY_LINK    4u /* bytes of an interface in a key */
+#define LOG_REFUSED "bulkhead deny r=%u d=0"
+#define LOG_AUDITED "bulkhead would-deny r=%u d=0"
+
+static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+
+static const char *set_name(char buffer[NAME_SIZE], const char *name, uint8_t nfproto)
+{
+	snprintf(buffer, NAME_SIZE, "%s_%c", name, nfproto == NFPROTO_IPV4 ? '4' : '6');
+	return buffer;
+}
+
+static bool is_family(const struct addr *addr, uint8_t nfproto)
+{
+	return addr->family == (nfproto == NFPROTO_IPV4 ? ADDR_V4 : ADDR_V6);
+}
+
+static void host_add(struct nft_ruleset *ruleset, const struct nft_door *door, uint8_t nfproto)
+{
+	bool v4 = nfproto == NFPROTO_IPV4;
+	char name[NAME_SIZE];
+	struct nft_set description = {.name = (char *)set_name(name, SET_HOST, nfproto),
+				      .key_type = v4 ? NFT_TYPE_IPADDR : NFT_TYPE_IP6ADDR,
+				      .key_size = v4 ? 4 : 16,
+				      .comment = "the host's addresses"};
+	struct nft_set *set = nft_set_add(ruleset, NFT_TABLE_INET, &description);
+
+	for (size_t i = 0; i < door->host_count; i++) {
+		struct nft_element element = {0};
+
+		if (!is_family(&door->host[i], nfproto))
+			continue;
+		memcpy(element.key, door->host[i].bytes, description.key_size);
+		nft_element_add(ruleset, set, &element);
+	}
+}
+
+static void judged_add(struct nft_ruleset *ruleset, const struct nft_door *door, uint8_t nfproto)
+{
+	bool v4 = nfproto == NFPROTO_IPV4;
+	char name[NAME_SIZE];
+	struct nft_set description = {
+		.name = (char *)set_name(name, SET_JUDGED, nfproto),
+		.key_type = NFT_TYPE_CONCAT(NFT_TYPE_IFINDEX, v4 ? NFT_TYPE_IPADDR : NFT_TYPE_IP6ADDR),
+		.key_size = KEY_LINK + (v4 ? 4 : 16),
+		.comment = "where containers are: judged at their ports"};
+	struct nft_set *set = nft_set_add(ruleset, NFT_TABLE_INET, &description);
+
+	for (size_t i = 0; i < door->port_count; i++) {
+		const struct gate_port *port = &door->ports[i];
+		uint32_t link = port->domain ? port->domain : port->ifindex;
+
+		for (size_t j = 0; j < port->address_count; j++) {
+			struct nft_element element = {0};
+
+			if (!is_family(&port->addresses[j], nfproto))
+				continue;
+			memcpy(element.key, &link, KEY_LINK);
+			memcpy(element.key + KEY_LINK, port->addresses[j].bytes, description.key_size - KEY_LINK);
+			nft_element_add(ruleset, set, &element);
+		}
+	}
+}
+
+static void refuse(struct nft_ruleset *ruleset, const struct nft_settings *settings, bool audit)
+{
+	int chain = nft_chain_add(ruleset, NFT_TABLE_INET, CHAIN_ELSE);
+	struct nft_counter counter = {.name = (char *)COUNTER,
+				      .comment = (char *)"to the host, whose NAT sends it on to where nobody judges"};
+	char prefix[NFT_LOG_PREFIX_MAX];
+	struct nft_rule_writer writer;
+
+	nft_counter_add(ruleset, NFT_TABLE_INET, &counter);
+	if (settings->features.log) {
+		snprintf(prefix, sizeof(prefix), audit ? LOG_AUDITED : LOG_REFUSED, BH_DENY_SENT_ON);
+		nft_rule_begin(&writer, ruleset, NFT_TABLE_INET, chain);
+		if (audit)
+			nft_rule_state(&writer, NFT_STATE_NEW);
+		nft_rule_sample(&writer, NFT_SAMPLE_SENDER);
+		nft_rule_log(&writer, prefix, settings->log_group, NFT_LOG_SNAPLEN);
+		nft_rule_end(&writer, NULL, NULL);
+	}
+	nft_rule_begin(&writer, ruleset, NFT_TABLE_INET, chain);
+	nft_rule_counter(&writer, COUNTER);
+	nft_rule_verdict(&writer, audit ? NF_ACCEPT : NF_DROP, NULL);
+	nft_rule_end(&writer, NULL, NULL);
+}
+
+static void pass(struct nft_ruleset *ruleset, const struct nft_settings *settings, int chain)
+{
+	struct nft_rule_writer writer;
+
+	nft_rule_begin(&writer, ruleset, NFT_TABLE_INET, chain);
+	nft_rule_mark(&writer, settings->mask, NFT_CMP_LT, BH_CLASS_UNASSIGNED << settings->shift);
+	nft_rule_verdict(&writer, NF_ACCEPT, NULL);
+	nft_rule_end(&writer, "from no container", NULL);
+	nft_rule_begin(&writer, ruleset, NFT_TABLE_INET, chain);
+	nft_rule_reply(&writer);
+	nft_rule_verdict(&writer, NF_ACCEPT, NULL);
+	nft_rule_end(&writer, NULL, NULL);
+}
+
+void nft_forward_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door,
+			int32_t priority)
+{
+	char host[NAME_SIZE], judged[NAME_SIZE];
+	struct nft_rule_writer writer;
+	int chain;
+
+	/* Without conntrack there is no NAT. */
+	if (!settings->features.conntrack)
+		return;
+	refuse(ruleset, settings, door->audit);
+	chain = nft_base_chain_add(ruleset, NFT_TABLE_INET, "forward", NF_INET_FORWARD, priority);
+	pass(ruleset, settings, chain);
+	for (size_t i = 0; i < sizeof(families); i++) {
+		host_add(ruleset, door, families[i]);
+		judged_add(ruleset, door, families[i]);
+		nft_rule_begin(&writer, ruleset, NFT_TABLE_INET, chain);
+		nft_rule_family(&writer, families[i]);
+		nft_rule_original_in(&writer, families[i], set_name(host, SET_HOST, families[i]));
+		nft_rule_way_in(&writer, families[i], true, set_name(judged, SET_JUDGED, families[i]));
+		nft_rule_verdict(&writer, NFT_GOTO, CHAIN_ELSE);
+		nft_rule_end(&writer, NULL, NULL);
+	}
+}
