@@ -216,6 +216,30 @@ static void render_shared(const struct cli *cli, const json_t *status)
 	}
 }
 
+static void render_relayed(const struct cli *cli, const json_t *status)
+{
+	json_t *list = json_object_get(status, "relayed"), *item, *published;
+	size_t i, j;
+
+	if (json_array_size(list) == 0)
+		return;
+	putchar('\n');
+	subject(cli, "relayed by a process of the host: who asks there is the host (docs/published.md)", "",
+		COLOUR_YELLOW);
+	json_array_foreach(list, i, item)
+	{
+		printf("  %s  %s ", cli_text(item, "container"), cli_text(item, "runtime"));
+		json_array_foreach(json_object_get(item, "published"), j, published)
+		{
+			bool v6 = strchr(cli_text(published, "address"), ':');
+
+			printf(" %s%s%s:%lld/%s", v6 ? "[" : "", cli_text(published, "address"), v6 ? "]" : "",
+			       (long long)cli_number(published, "port"), cli_text(published, "protocol"));
+		}
+		putchar('\n');
+	}
+}
+
 /* Most hosts have one runtime: that another's socket is not there is no news. */
 static void render_runtimes(const struct cli *cli, const json_t *status)
 {
@@ -264,6 +288,7 @@ void render_status(const struct cli *cli, const json_t *status)
 	render_bridging(cli, status);
 	render_shared(cli, status);
 	render_list(cli, status, "unpoliced", "can't be policed", unpoliced);
+	render_relayed(cli, status);
 	render_list(cli, status, "ignored", "ignored", ignored);
 }
 

@@ -34,6 +34,7 @@ json_t *answer_port_brief(struct daemon *daemon, const struct port *port);
 /* Each a new reference, or NULL when memory is short. */
 json_t *answer_status(struct daemon *daemon);
 json_t *answer_ports(struct daemon *daemon);
+json_t *answer_relayed(struct daemon *daemon); /* of the status */
 json_t *answer_counters(struct daemon *daemon);
 json_t *answer_version(struct daemon *daemon);
 

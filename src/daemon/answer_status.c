@@ -414,6 +414,7 @@ json_t *answer_status(struct daemon *daemon)
 	json_object_set_new(status, "ports", counts_json(daemon, view));
 	put_port_lists(daemon, view, status);
 	json_object_set_new(status, "unpoliced", unpoliced_json(view));
+	json_object_set_new(status, "relayed", answer_relayed(daemon));
 	put_watcher(daemon, status);
 	gate = daemon->gate ? gate_status(daemon->gate) : json_object();
 	put_health(daemon, gate, status);

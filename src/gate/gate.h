@@ -77,11 +77,10 @@ struct gate_bridge { /* a bridge with ports */
 /* What comes to the host's `input` for such a port is for a process that relays it (docker-proxy), or for nobody, since
  * the runtime holds the port: it is judged as the container behind it. */
 struct gate_published {
+	uint32_t identity;	       /* of that container; BH_CLASS_NONE: not known */
+	uint16_t port, container_port; /* host order */
 	uint8_t protocol;
-	struct prefix at;	 /* the host's address that it is published on; with length 0 all of its family */
-	uint16_t port;		 /* host order */
-	uint32_t identity;	 /* of that container; BH_CLASS_NONE: not known */
-	uint16_t container_port; /* host order */
+	struct prefix at; /* the host's address that it is published on; with length 0 all of its family */
 };
 
 struct gate_desired {

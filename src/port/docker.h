@@ -68,6 +68,10 @@ struct docker {
 	char *cgroups[DOCKER_CGROUPS_MAX]; /* mount points */
 	size_t cgroup_count;
 	int64_t files_ms; /* when the files were last read */
+	struct {
+		ARRAY_OF(struct published);
+	} proxies; /* what docker-proxy processes relay */
+	int64_t proxies_ms;
 };
 
 /* docker_network.c */
@@ -105,5 +109,10 @@ void docker_read_all(struct docker *docker); /* every record, when the API does 
 void docker_find_cgroups(struct docker *docker);
 /* A process of this container's control group that is in the namespace that has the number `nsid` here; 0: none. */
 int32_t docker_process_in(const struct docker *docker, const char *id, int32_t nsid);
+
+/* docker_proxy.c: does a process of Docker's relay this port? The state is a struct docker. */
+bool docker_is_relayed(void *state, const struct published *published);
+/* "docker-proxy\0-proto\0tcp\0-host-ip\0…": the words that follow the options' names. */
+bool docker_proxy_parse(const char *data, size_t size, struct published *ret_published);
 
 #endif

@@ -18,23 +18,26 @@
 #define CGROUP_PIDS_MAX	 8
 #define CGROUP_PROCS_MAX 4096
 
-/* hostconfig.json is small beside it, and only tells of the host's network. */
-static void read_host_config(const struct docker *docker, const char *id, struct engine_record *record)
+/* hostconfig.json is small beside it, and tells of the host's network and of the ports to be published. */
+static int read_host_config(const struct docker *docker, const char *id, struct engine_record *record)
 {
 	char path[PATH_MAX];
 	AUTO_FREE char *data = NULL;
 	size_t size;
 	json_t *json;
+	int r;
 
 	if (snprintf(path, sizeof(path), "%s/containers/%s/hostconfig.json", docker->watch->options.docker_root, id) >=
 		    (int)sizeof(path) ||
 	    file_read(path, DOCKER_FILE_MAX, &data, &size, NULL) < 0)
-		return;
+		return 0;
 	json = port_json_parse(data, size);
 	record->host_network |= strcmp(port_json_text(json, "NetworkMode"), "host") == 0;
 	if (!record->joins)
 		(void)engine_parse_joins(port_json_text(json, "NetworkMode"), record);
+	r = engine_wishes_parse(record, json);
 	json_decref(json);
+	return r;
 }
 
 int docker_read_record(const struct docker *docker, const char *id, struct engine_record *ret_record)
@@ -62,7 +65,11 @@ int docker_read_record(const struct docker *docker, const char *id, struct engin
 		engine_record_free(ret_record);
 		return -EBADMSG;
 	}
-	read_host_config(docker, id, ret_record);
+	r = read_host_config(docker, id, ret_record);
+	if (r < 0) {
+		engine_record_free(ret_record);
+		return r;
+	}
 	ret_record->owner.cgroup = engine_cgroup(docker->watch->options.proc, ret_record->pid, id);
 	return 0;
 }

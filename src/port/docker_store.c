@@ -81,6 +81,7 @@ void docker_store_free(struct docker *docker)
 {
 	map_free(docker->containers, container_free);
 	map_free(docker->networks, docker_network_free);
+	array_free(&docker->proxies);
 }
 
 const struct engine_record *docker_by_sandbox(const struct docker *docker, const char *sandbox)

@@ -213,22 +213,32 @@ static int published_add(struct engine_record *record, const struct published *p
 	return 0;
 }
 
-/* "0.0.0.0", "::", "192.0.2.1"; "", and what can't be read: every address of both families. */
-static int binding_parse(struct engine_record *record, const json_t *binding, struct published *published)
+bool engine_host_address(const char *text, struct prefix *ret_at)
 {
-	static const uint8_t families[] = {ADDR_V4, ADDR_V6};
 	static const struct addr zero;
 	struct addr addr;
+
+	if (addr_parse(text, &addr) < 0)
+		return false;
+	*ret_at = prefix_of(&addr);
+	if (memcmp(addr.bytes, zero.bytes, sizeof(zero.bytes)) == 0)
+		ret_at->length = 0;
+	return true;
+}
+
+/* An address, or every one of both families: "", and what can't be read. */
+static int binding_parse(struct engine_record *record, const json_t *binding, struct published *published,
+			 bool *ret_unnamed)
+{
+	static const uint8_t families[] = {ADDR_V4, ADDR_V6};
 	int r = 0;
 
-	if (!port_number(port_json_text(binding, "HostPort"), &published->host_port))
+	if (!port_number(port_json_text(binding, "HostPort"), &published->host_port)) {
+		*ret_unnamed = true;
 		return 0;
-	if (addr_parse(port_json_text(binding, "HostIp"), &addr) == 0) {
-		published->at = prefix_of(&addr);
-		if (memcmp(addr.bytes, zero.bytes, sizeof(zero.bytes)) == 0)
-			published->at.length = 0;
-		return published_add(record, published);
 	}
+	if (engine_host_address(port_json_text(binding, "HostIp"), &published->at))
+		return published_add(record, published);
 	for (size_t i = 0; r == 0 && i < sizeof(families); i++) {
 		published->at = (struct prefix){.addr.family = families[i]};
 		r = published_add(record, published);
@@ -236,7 +246,7 @@ static int binding_parse(struct engine_record *record, const json_t *binding, st
 	return r;
 }
 
-static int ports_parse(struct engine_record *record, const json_t *ports)
+static int ports_parse(struct engine_record *record, const json_t *ports, bool *ret_unnamed)
 {
 	void *at;
 
@@ -249,13 +259,23 @@ static int ports_parse(struct engine_record *record, const json_t *ports)
 			continue;
 		json_array_foreach(bindings, i, binding)
 		{
-			int r = binding_parse(record, binding, &published);
+			int r = binding_parse(record, binding, &published, ret_unnamed);
 
 			if (r < 0)
 				return r;
 		}
 	}
 	return 0;
+}
+
+int engine_wishes_parse(struct engine_record *record, const json_t *host_config)
+{
+	bool known = record->published.count > 0,
+	     unnamed = json_is_true(json_object_get(host_config, "PublishAllPorts"));
+	int r = ports_parse(record, json_object_get(host_config, "PortBindings"), &unnamed);
+
+	record->published_later = unnamed && !known;
+	return r;
 }
 
 int engine_parse_joins(const char *mode, struct engine_record *record)
@@ -309,6 +329,7 @@ static int record_fill(struct engine_record *record, const json_t *json, const c
 	const char *mode = port_json_text(json_object_get(json, "HostConfig"), "NetworkMode");
 	const char *id = port_json_text(json, "Id"), *sandbox = port_json_text(settings, "SandboxKey");
 	json_int_t pid = json_integer_value(json_object_get(state, "Pid"));
+	bool unnamed; /* exposed, not published */
 	int r;
 
 	if (id[0] == '\0')
@@ -330,7 +351,7 @@ static int record_fill(struct engine_record *record, const json_t *json, const c
 		r = sandbox_parse(record, sandbox);
 	if (r == 0)
 		r = endpoints_parse(record, json_object_get(settings, "Networks"));
-	return r == 0 ? ports_parse(record, json_object_get(settings, "Ports")) : r;
+	return r == 0 ? ports_parse(record, json_object_get(settings, "Ports"), &unnamed) : r;
 }
 
 int engine_record_parse(const json_t *json, const char *runtime, struct engine_record *ret_record)

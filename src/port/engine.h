@@ -24,6 +24,7 @@ struct engine_record {
 	bool running;
 	bool host_network;
 	char *joins;		 /* the id or the name of the container whose namespace it shares; NULL: none */
+	bool published_later;	 /* it publishes ports whose numbers on the host are not said yet */
 	char *sandbox;		 /* name of the file that pins its own namespace; NULL: it has none */
 	int32_t pid;		 /* 0: not running, or not said */
 	uint64_t hash;		 /* of the text that it was made of, by whoever keeps it: 0 from here */
@@ -39,11 +40,16 @@ struct engine_record {
 /* Never fails for what the container's maker has written: then `reason` is set. -EINVAL: it is no container at all;
  * -ENOMEM. */
 int engine_record_parse(const json_t *json, const char *runtime, struct engine_record *ret_record);
+/* Adds what a container that starts is to publish (Docker's HostConfig), before the engine says what it has. -ENOMEM.
+ */
+int engine_wishes_parse(struct engine_record *record, const json_t *host_config);
 void engine_record_free(struct engine_record *record);
 
 /* A network mode: "container:ID" or "container:NAME" is kept in `joins`. 0 or -ENOMEM. */
 int engine_parse_joins(const char *mode, struct engine_record *record);
 
+/* "0.0.0.0" and "::" are all addresses of their family. False: it is no address. */
+bool engine_host_address(const char *text, struct prefix *ret_at);
 uint64_t engine_hash(const char *data, size_t size); /* FNV-1a; to see that an answer is the one that was had */
 bool engine_is_id(const char *text);		     /* 64 hexadecimal digits */
 /* "172.17.0.2/16" or "172.17.0.2": added; "": nothing. -EINVAL, -ENOSPC, -ENOMEM. */

@@ -137,6 +137,10 @@ void port_watch_refresh(struct port_watch *watch);
 /* Each runtime: reachable or not and why, containers known; overruns, frozen namespaces. For `status`: docs/json.md. */
 json_t *port_watch_status(struct port_watch *watch);
 
+/* Does a process of the host relay this published port now (docker-proxy), as far as that can be seen? Who comes
+ * through it is the host to all that follows. For the status: looks at all processes, if it has not done so lately. */
+bool port_is_relayed(struct port_watch *watch, const struct port *port, const struct published *published);
+
 /* ---- Adoption: whoever makes a port says whose it is ---- */
 
 /* Which ports are meant: those of one interface, of one namespace, or of one interface in one namespace. */

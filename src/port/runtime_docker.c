@@ -92,13 +92,18 @@ static enum runtime_answer answer_early(struct docker *docker, const struct dock
 
 	if (!member)
 		return RUNTIME_PENDING;
-	/* The whole record follows, with what it publishes. */
+	/* The whole record follows. */
 	docker_want(docker, DOCKER_INSPECT, member->id);
 	if (docker_read_record(docker, member->id, &record) < 0)
 		return RUNTIME_PENDING;
 	free(record.owner.cgroup);
 	record.owner.cgroup = engine_cgroup(docker->watch->options.proc, pid, member->id);
 	r = engine_evidence(&record, &member->endpoint, evidence, reason);
+	/* docker-proxy relays already: what it leads to must be known before the container may be reached. */
+	if (r == 0 && record.published_later) {
+		snprintf(reason, REASON_MAX, "Docker has not yet said which ports of the host it publishes");
+		r = -EAGAIN;
+	}
 	engine_record_free(&record);
 	return r < 0 ? RUNTIME_PENDING : RUNTIME_OWNS;
 }
@@ -236,5 +241,6 @@ const struct runtime runtime_docker = {
 	.refresh = docker_refresh,
 	.ask = docker_ask,
 	.list = docker_list,
+	.relays = docker_is_relayed,
 	.status = docker_status,
 };

@@ -200,6 +200,15 @@ static void status_events(const struct port_watch *watch, json_t *status)
 	json_decref(events);
 }
 
+bool port_is_relayed(struct port_watch *watch, const struct port *port, const struct published *published)
+{
+	for (size_t i = 0; port->has_owner && port->owner.runtime && i < RUNTIME_COUNT; i++) {
+		if (strcmp(runtimes[i]->name, port->owner.runtime) == 0 && runtimes[i]->relays)
+			return runtimes[i]->relays(watch->states[i], published);
+	}
+	return false;
+}
+
 json_t *port_watch_status(struct port_watch *watch)
 {
 	json_t *status = json_object(), *list = json_array();

@@ -55,6 +55,8 @@ struct runtime {
 	/* Calls unpoliced_add() for each container that can't be policed, network_add() for each network's subnet. 0
 	 * or -ENOMEM. May be NULL. */
 	int (*list)(void *state, struct port_watch *watch);
+	/* Does a process of the runtime's relay this port? Only for the status: it may cost some time. May be NULL. */
+	bool (*relays)(void *state, const struct published *published);
 	json_t *(*status)(void *state); /* an object */
 };
 extern const struct runtime runtime_adopted, runtime_docker, runtime_containerd, runtime_crio, runtime_podman,

@@ -200,7 +200,7 @@ static void test_audited_passes(void **state)
 
 static struct gate_published at(const char *prefix, uint16_t port, uint32_t identity, uint16_t container_port)
 {
-	struct gate_published published = {IPPROTO_TCP, {{0}, 0}, port, identity, container_port};
+	struct gate_published published = {identity, port, container_port, IPPROTO_TCP, {{0}, 0}};
 
 	assert_int_equal(prefix_parse(prefix, &published.at, NULL), 0);
 	return published;

@@ -563,10 +563,10 @@ static void golden(const char *name, const char *command)
 static void test_the_ruleset_reads_well(void **state)
 {
 	struct gate_published published[] = {
-		{IPPROTO_TCP, {{ADDR_V4, {0}}, 0}, 8085, 0, 5432},
-		{IPPROTO_TCP, {{ADDR_V4, {192, 0, 2, 1}}, 32}, 8086, 0, 5432},
-		{IPPROTO_TCP, {{ADDR_V6, {0xfd, 1}}, 128}, 8086, 0, 5432},
-		{IPPROTO_TCP, {{ADDR_V6, {0}}, 0}, 9999, BH_CLASS_NONE, 80},
+		{0, 8085, 5432, IPPROTO_TCP, {{ADDR_V4, {0}}, 0}},
+		{0, 8086, 5432, IPPROTO_TCP, {{ADDR_V4, {192, 0, 2, 1}}, 32}},
+		{0, 8086, 5432, IPPROTO_TCP, {{ADDR_V6, {0xfd, 1}}, 128}},
+		{BH_CLASS_NONE, 9999, 80, IPPROTO_TCP, {{ADDR_V6, {0}}, 0}},
 	};
 	struct gate_ignored ignored[] = {{.name = "mgmt0"}, {.name = "patch0", .patch = true}};
 	const char *const interfaces[] = {"eth1"};

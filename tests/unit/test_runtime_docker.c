@@ -345,6 +345,43 @@ static void test_files(void **state)
 	assert_int_equal(system(path), 0);
 }
 
+/* While a container starts, what it wishes to publish is known before what it has. */
+static void test_wishes(void **state)
+{
+	static const struct {
+		const char *host_config;
+		size_t count;
+		bool later;
+	} cases[] = {
+		{"{}", 0, false},
+		{"{\"PortBindings\": {\"80/tcp\": [{\"HostIp\": \"\", \"HostPort\": \"8080\"}]}}", 2, false},
+		{"{\"PortBindings\": {\"80/tcp\": [{\"HostIp\": \"192.0.2.1\", \"HostPort\": \"8080\"}]}}", 1, false},
+		{"{\"PortBindings\": {\"80/tcp\": [{\"HostIp\": \"\", \"HostPort\": \"\"}]}}", 0, true},
+		{"{\"PortBindings\": {\"80/udp\": [{\"HostIp\": \"::\", \"HostPort\": \"8000-8010\"}]}}", 0, true},
+		{"{\"PortBindings\": {\"80/tcp\": null}, \"PublishAllPorts\": true}", 0, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		json_t *json = recorded("docker-inspect.json"), *wishes;
+		struct engine_record record;
+
+		wishes = json_loads(cases[i].host_config, 0, NULL);
+		replace(json, "NetworkSettings", "Ports", json_object());
+		record = record_of(json);
+		assert_int_equal(engine_wishes_parse(&record, wishes), 0);
+		assert_int_equal(record.published.count, cases[i].count);
+		assert_int_equal(record.published_later, cases[i].later);
+		engine_record_free(&record);
+		/* What it has goes before. */
+		record = record_of(recorded("docker-inspect.json"));
+		assert_int_equal(engine_wishes_parse(&record, wishes), 0);
+		assert_false(record.published_later);
+		engine_record_free(&record);
+		json_decref(wishes);
+	}
+}
+
 static void test_store(void **state)
 {
 	struct docker docker = {.containers = map_new(), .networks = map_new()};
@@ -412,7 +449,8 @@ int main(void)
 		cmocka_unit_test(test_too_many),	cmocka_unit_test(test_host_network),
 		cmocka_unit_test(test_network),		cmocka_unit_test(test_network_member_with_bad_text),
 		cmocka_unit_test(test_events),		cmocka_unit_test(test_files),
-		cmocka_unit_test(test_store),		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test(test_wishes),		cmocka_unit_test(test_store),
+		cmocka_unit_test(test_cgroup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
