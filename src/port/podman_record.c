@@ -79,7 +79,8 @@ static int networks_convert(json_t *status, json_t *networks)
 	return 0;
 }
 
-static int port_add(json_t *ports, json_int_t container_port, const char *protocol, json_int_t host_port)
+static int port_add(json_t *ports, json_int_t container_port, const char *protocol, const char *host_ip,
+		    json_int_t host_port)
 {
 	char key[32], number[32];
 
@@ -87,17 +88,19 @@ static int port_add(json_t *ports, json_int_t container_port, const char *protoc
 	snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, host_port);
 	if (!json_object_get(ports, key) && json_object_set_new(ports, key, json_array()) < 0)
 		return -ENOMEM;
-	return json_array_append_new(json_object_get(ports, key), json_pack("{s:s}", "HostPort", number)) < 0 ? -ENOMEM
-													      : 0;
+	return json_array_append_new(json_object_get(ports, key),
+				     json_pack("{s:s,s:s}", "HostIp", host_ip, "HostPort", number)) < 0
+		       ? -ENOMEM
+		       : 0;
 }
 
-/* {"host_port": 8081, "container_port": 80, "range": 1, "protocol": "tcp,udp"} */
+/* {"host_ip": "127.0.0.1", "host_port": 8081, "container_port": 80, "range": 1, "protocol": "tcp,udp"} */
 static int mapping_convert(const json_t *mapping, json_t *ports)
 {
 	json_int_t host = json_integer_value(json_object_get(mapping, "host_port"));
 	json_int_t container = json_integer_value(json_object_get(mapping, "container_port"));
 	json_int_t range = json_integer_value(json_object_get(mapping, "range"));
-	const char *protocols = port_json_text(mapping, "protocol");
+	const char *protocols = port_json_text(mapping, "protocol"), *host_ip = port_json_text(mapping, "host_ip");
 
 	if (host < 0 || host > UINT16_MAX || container < 0 || container > UINT16_MAX || range > UINT16_MAX)
 		return -EBADMSG;
@@ -107,7 +110,7 @@ static int mapping_convert(const json_t *mapping, json_t *ports)
 
 		snprintf(protocol, sizeof(protocol), "%.*s", length > 7 ? 7 : (int)length, at);
 		for (json_int_t i = 0; i < (range > 0 ? range : 1); i++) {
-			if (port_add(ports, container + i, protocol, host + i) < 0)
+			if (port_add(ports, container + i, protocol, host_ip, host + i) < 0)
 				return -ENOMEM;
 		}
 		at += length + (at[length] == ',');

@@ -325,14 +325,21 @@ static void test_other_forms(void **state)
 				 "\"container_port\":80,\"range\":2,\"protocol\":\"tcp,udp\"}]}",
 				 "{}", &record),
 			 0);
-	assert_int_equal(record.published.count, 4);
-	assert_int_equal(record.published.items[1].host_port, 8001);
+	assert_int_equal(record.published.count, 8); /* each on both families */
+	assert_int_equal(record.published.items[2].host_port, 8001);
+	engine_record_free(&record);
+	assert_int_equal(convert("{\"id\":\"" P1 "\",\"name\":\"p\",\"newPortMappings\":[{\"host_ip\":\"127.0.0.1\","
+				 "\"host_port\":8000,\"container_port\":80}]}",
+				 "{}", &record),
+			 0);
+	assert_int_equal(record.published.count, 1);
+	assert_int_equal(record.published.items[0].at.length, 32);
 	engine_record_free(&record);
 	assert_int_equal(convert("{\"id\":\"" P1 "\",\"name\":\"p\",\"newPortMappings\":[{\"host_port\":1,"
 				 "\"container_port\":1,\"range\":65535}]}",
 				 "{}", &record),
 			 0);
-	assert_string_equal(record.reason, "it publishes more than 4096 ports");
+	assert_string_equal(record.reason, "it publishes more than 8192 ports");
 	engine_record_free(&record);
 }
 
