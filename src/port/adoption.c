@@ -290,7 +290,8 @@ void adoption_complete(struct evidence *evidence, bool has_labels, struct eviden
 	text_take_over(&evidence->owner.cgroup, &record->owner.cgroup);
 	if (!has_labels)
 		ARRAY_SWAP(evidence->owner.labels, record->owner.labels);
-	ARRAY_SWAP(evidence->others, record->others);
+	if (evidence->others.count == 0)
+		ARRAY_SWAP(evidence->others, record->others);
 	ARRAY_SWAP(evidence->published, record->published);
 	if (evidence->claim) {
 		ARRAY_SWAP(evidence->addresses, record->addresses);

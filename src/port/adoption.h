@@ -12,6 +12,7 @@
 struct adoption {
 	struct port_site site;
 	char interface[IFNAMSIZ]; /* as it was called then, for people; "": every port of the namespace */
+	uint64_t order;		  /* the former is whose a shared namespace is */
 	int32_t nsid;		  /* that its namespace was seen to have; -1: not seen yet */
 	struct evidence word;	  /* `claim` is set when there are no addresses */
 	bool has_labels;	  /* false: they are not known, and an engine's own record may tell them */

@@ -13,8 +13,34 @@
 /* Bytes of all of them as JSON. */
 #define ADOPTED_SIZE_MAX (16u << 20)
 
-struct adopted;
+/* ---- adopted.c: what there is, in memory and in the file ---- */
+struct adopted {
+	struct port_watch *watch;
+	struct map *adoptions; /* by port_site, and of a whole namespace by the container's id, too */
+	size_t whole_count;    /* those of a whole namespace */
+	size_t bytes;	       /* of their texts */
+	uint64_t last_order;
+	char boot[64];
+	char problem[REASON_MAX]; /* why the file could not be read or written; "" */
+};
 
+int adopted_new(struct port_watch *watch, struct adopted **ret_adopted); /* what the file has; 0 or -ENOMEM */
+void adopted_free(struct adopted *adopted);				 /* NULL is fine */
+struct adopted *adopted_of(const struct port_watch *watch);
+/* `id` (may be NULL) counts for a whole namespace (ifindex 0): containers that share one have an adoption each. */
+struct adoption *adopted_get(const struct adopted *adopted, uint32_t ifindex, uint64_t cookie, const char *id);
+/* The one of a whole namespace that was made first; or the next one after `order`. NULL: none. */
+struct adoption *adopted_whole(const struct adopted *adopted, uint64_t cookie, uint64_t order);
+/* Takes over what `adoption` holds, unless it fails. */
+int adopted_put(struct adopted *adopted, struct adoption *adoption);
+void adopted_drop(struct adopted *adopted, struct adoption *adoption);
+/* The namespace of one that had none yet. NULL when memory is short: then it is gone. */
+struct adoption *adopted_bind(struct adopted *adopted, struct adoption *adoption, uint64_t cookie);
+/* Of the namespace that the path leads to now. 0: to none, or it is NULL. */
+uint64_t adopted_cookie_at(const char *netns);
+int adopted_save(struct adopted *adopted, struct error *error); /* a failure is kept in `problem`, too */
+
+/* ---- runtime_adopted.c ---- */
 /* The namespace that has the number `nsid` here, if an adoption's path leads to it; else -ENOENT. As namespace_find().
  */
 int adopted_namespace(struct port_watch *watch, int32_t nsid, struct namespace *ret_namespace, int *ret_fd);

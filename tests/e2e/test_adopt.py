@@ -277,7 +277,7 @@ def test_survives(host):
     good = open(path, encoding="utf-8").read()
     tap.equal(os.stat(path).st_mode & 0o777, 0o600, "the file's mode")
     os.symlink("/dev/zero", f"{path}.link")
-    for number, bad in enumerate(("", good.replace('"version":1', '"version":9'), None)):
+    for number, bad in enumerate((good.replace('"version":1', '"version":9'), None)):
         host.kill()
         if bad is None:
             os.rename(f"{path}.link", path)
@@ -465,6 +465,36 @@ def test_completed(host):
     tap.equal((told["image"], told["addresses"][0]), ("shop:1", "10.77.0.9"), "image and address")
 
 
+def test_shared(host):
+    """Containers that share a namespace are adopted each with its own id, and own its port together"""
+    start(host)
+    box = bare(host, "box")
+    veth = plug(host, box, ["10.77.0.9/24"])
+
+    def zone():
+        told = port(host, veth)
+        return told["container"], told["state"], told.get("zone")
+
+    for name, labels, wanted in (
+        ("pause", {}, ("pause", "open", None)),
+        ("app", {"tier": "front"}, ("pause", "open", "shop")),
+        ("helper", {"tier": "other"}, ("pause", "conflicted", None)),
+        ("helper", {}, ("pause", "open", "shop")),
+    ):
+        tap.expect(adopt(host, netns=netns(box), name=name, id=f"id-{name}", labels=labels)["ok"], f"{name} is adopted")
+        tap.equal(zone(), wanted, f"with {name}: {labels}")
+    tap.equal(len(kept(host)), 3, "each is kept")
+    host.kill()
+    host.start()
+    tap.equal(adopt(host, interface=veth)["result"]["ports"][0]["zone"], "shop", "also by the next daemon")
+    tap.equal(host.ask("release", id="id-app"), {"released": 1}, "one leaves")
+    tap.equal(zone(), ("pause", "open", None), "the others stay")
+    tap.equal(host.ask("release", id="id-pause"), {"released": 1}, "the first leaves")
+    tap.equal(zone(), ("helper", "open", None), "the last stays")
+    tap.equal(host.ask("release", netns=netns(box)), {"released": 1}, "and leaves")
+    tap.expect(port(host, veth)["state"] in ("closed", "waiting"), "closed")
+
+
 def test_pending(host):
     """Labels that only the engine knows are waited for; labels that are said are not"""
     pins = f"{host.directory}/docker-netns"
@@ -588,8 +618,8 @@ if __name__ == "__main__":
     tap.main(
         [
             test_adopt, test_wait, test_timeout, test_many, test_nonsense, test_survives, test_release, test_reused,
-            test_moved, test_conflict, test_before, test_namespace, test_completed, test_pending, test_group, test_command, test_hooks_file,
+            test_moved, test_conflict, test_before, test_namespace, test_completed, test_shared, test_pending, test_group, test_command, test_hooks_file,
             on("docker")(engine_adds),
         ],
-        jobs=3,
+        jobs=4,
     )
