@@ -284,6 +284,11 @@ static void text_take_over(char **to, char **from)
 
 void adoption_complete(struct evidence *evidence, bool has_labels, struct evidence *record)
 {
+	/* A name that is only the id says nothing: that of who knows more goes before. */
+	if (record->owner.name && evidence->owner.id && strcmp(evidence->owner.name, evidence->owner.id) == 0) {
+		free(evidence->owner.name);
+		evidence->owner.name = TAKE(record->owner.name);
+	}
 	text_take_over(&evidence->owner.image, &record->owner.image);
 	text_take_over(&evidence->owner.namespace, &record->owner.namespace);
 	text_take_over(&evidence->owner.network, &record->owner.network);

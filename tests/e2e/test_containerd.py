@@ -274,7 +274,7 @@ def adopted(host):
     by_hand.keep(CNI_RESULTS, SECOND, container, result)
     port = host.ports_of("till")[0]["interface"]
     host.ask("adopt", interface=port, name="till", id=pod, runtime="cni", namespace="customers", wait_ms=60000)
-    wanted = {container: "shop/front", "till": "red"}
+    wanted = {"apart": "shop/front", "till": "red"}
     tap.equal(identities(host), wanted, "identities")
     host.kill()
     host.start()

@@ -15,9 +15,9 @@ import tempfile
 import threading
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from lib import tap
-from lib.cni import Failure, Network, Sandbox
-from lib.engines import EngineHost
+from lib import by_hand, tap
+from lib.cni import PLUGINS, Failure, Network, Sandbox
+from lib.engines import ContainerdHost, EngineHost
 from lib.host import BUILD, run, wait_until
 from lib.oci import MachineHost, Runtime, lxc_start, works
 
@@ -149,10 +149,18 @@ def test_cni_result(host, network, sandbox):
 
 def test_cni_check_and_del(host, network, sandbox):
     """CNI: CHECK tells an open port from one that is closed again; DEL lets the port be forgotten, also without a daemon"""
+    os.makedirs(f"{host.directory}/no-cni")
     started(host)
     web = sandbox("web-1")
     network.add(web)
     network.check(web)
+    # What libcni keeps of it, afterwards, changes nothing.
+    kept = by_hand.keep(f"{host.directory}/no-cni", {"name": "pods"}, web.id, web.result)
+    runtime = lambda: next(entry for entry in host.ask("status")["runtimes"] if entry["runtime"] == "cni")
+    wait_until(lambda: runtime().get("results") == 1, PATIENCE, "the result is read")
+    network.check(web)
+    kept.unlink()
+    wait_until(lambda: runtime().get("results") == 0, PATIENCE, "the result is gone")
     host.ask("release", interface=web.port())
     wait_until(lambda: port_of(host, web.port())["state"] != "open", PATIENCE, "the port is closed")
     try:
@@ -527,6 +535,56 @@ def test_podman(host, _folder):
     engine_holds(host, start)
 
 
+def test_containerd(_host):
+    """containerd: ctr --cni and a pod are held until the port is open as what it is, by containerd's own labels and name"""
+    host = ContainerdHost()
+    try:
+        containerd(host)
+    except BaseException:
+        for line in host.log().splitlines()[-30:]:
+            print(f"# daemon: {line}")
+        raise
+    finally:
+        host.close()
+
+
+test_containerd.needs_host = False
+
+
+def containerd_chain(host):
+    """Ours is put behind the plugins of the engine's network."""
+    folder = pathlib.Path("/opt/cni/bin")
+    folder.unlink()
+    folder.mkdir()
+    for plugin in (*pathlib.Path(PLUGINS).iterdir(), pathlib.Path(BUILD, "bulkhead-cni")):
+        (folder / plugin.name).symlink_to(plugin)
+    (path,) = pathlib.Path("/etc/cni/net.d").iterdir()
+    network = json.loads(path.read_text())
+    network["plugins"].append({"type": "bulkhead-cni", "state": f"{host.directory}/state"})
+    path.write_text(json.dumps(network))
+
+
+def containerd(host):
+    started(host)
+    containerd_chain(host)
+    for name, labels, identity in (("c1", ["tier=front"], "shop/front"), ("web-1", [], "shop/front"), ("other-1", [], "other")):
+        host.run(name, *labels)
+        (port,) = host.ports_of(name)
+        tap.equal((port["state"], port["identity"]), ("open", identity), f"{name} when it is there")
+    host.pod("web-2", "customers")
+    (port,) = host.ports_of("web-2")
+    tap.equal((port["state"], port["identity"], port["network"]), ("open", "shop/front", "shopnet"), "a pod when it is there")
+    wrong = [line for line in host.log().splitlines() if "open as unassigned" in line]
+    tap.equal(wrong, [], "opened before it was known what it is")
+    host.kill()
+    try:
+        host.run("c9", "tier=front")
+    except RuntimeError as error:
+        tap.expect("systemctl start bulkheadd" in str(error), f"it says what to do: {error}")
+    else:
+        raise AssertionError("it started without a daemon")
+
+
 def docker_options(folder):
     return ("--add-runtime", f"bulkhead={folder}/runtime")
 
@@ -564,6 +622,7 @@ TESTS = [
     oci_holds("crun"),
     with_machine(test_oci_without_daemon),
     with_machine(test_lxc, own_sys=True),
+    test_containerd,
     engine_test("podman", test_podman),
     engine_test("docker", test_docker, docker_options),
 ]

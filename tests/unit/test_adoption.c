@@ -272,10 +272,10 @@ static void test_too_long(void **state)
 /* What an engine's own record adds, and what it may not change. */
 static void test_complete(void **state)
 {
-	struct adoption full = make("{\"name\":\"a\",\"image\":\"mine\",\"labels\":{\"k\":\"v\"},"
+	struct adoption full = make("{\"name\":\"a\",\"id\":\"b\",\"image\":\"mine\",\"labels\":{\"k\":\"v\"},"
 				    "\"addresses\":[\"10.0.0.2/24\"]}",
 				    7, 3, NULL);
-	struct adoption bare = make("{\"name\":\"a\"}", 8, 3, NULL);
+	struct adoption bare = make("{\"name\":\"a\",\"id\":\"a\"}", 8, 3, NULL);
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
@@ -288,7 +288,7 @@ static void test_complete(void **state)
 
 		assert_int_equal(adoption_evidence(adoption, &evidence), 0);
 		adoption_complete(&evidence, adoption->has_labels, &record.word);
-		assert_string_equal(evidence.owner.name, "a");
+		assert_string_equal(evidence.owner.name, i ? "a" : "r"); /* its id is no name */
 		assert_string_equal(evidence.owner.image, i ? "mine" : "theirs");
 		assert_string_equal(evidence.owner.labels.items[0].key, i ? "k" : "x");
 		assert_int_equal(evidence.addresses.items[0].bytes[3], i ? 2 : 7);
