@@ -585,6 +585,37 @@ def containerd(host):
         raise AssertionError("it started without a daemon")
 
 
+def test_podman_cni(host, _folder):
+    """Podman with CNI: behind its own network's plugins, ours holds the start, and knows the container by Podman's record"""
+    engine = host.engine
+    run("mount", "-t", "tmpfs", "plugins", "/opt")
+    os.makedirs("/opt/cni/bin")
+    os.symlink(BUILD / "bulkhead-cni", "/opt/cni/bin/bulkhead-cni")
+    engine("network", "create", "shopnet")
+    path = next(pathlib.Path("/etc/cni/net.d").glob("*shopnet*"))
+    network = json.loads(path.read_text())
+    network["plugins"].append({"type": "bulkhead-cni", "state": f"{host.directory}/state"})
+    path.write_text(json.dumps(network))
+    started(host)
+
+    def start(name, *options):
+        engine("run", "-d", "--name", name, "--network", "shopnet", *options, engine.image, "sleep", "1000")
+        (port,) = host.ports_of(name)
+        tap.equal(port["state"], "open", f"{name} when it is there")
+
+    start("c1", "--label", "tier=front")
+    wait_until(lambda: host.ports_of("c1")[0]["identity"] == "shop/front", PATIENCE, "its label is known")
+    start("other-1")
+    tap.equal(host.ports_of("other-1")[0]["identity"], "other", "by its name")
+    host.kill()
+    try:
+        start("c9")
+    except RuntimeError as error:
+        tap.expect("systemctl start bulkheadd" in str(error), f"it says what to do: {error}")
+    else:
+        raise AssertionError("it started without a daemon")
+
+
 def docker_options(folder):
     return ("--add-runtime", f"bulkhead={folder}/runtime")
 
@@ -624,6 +655,7 @@ TESTS = [
     with_machine(test_lxc, own_sys=True),
     test_containerd,
     engine_test("podman", test_podman),
+    engine_test("podman", test_podman_cni, lambda _: ("cni",)),
     engine_test("docker", test_docker, docker_options),
 ]
 
