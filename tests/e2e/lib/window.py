@@ -272,3 +272,21 @@ def no_window(runtime):
     window.without(signal.SIGKILL)
     tap.equal(window.leaks(runtime.standing), [], "from the containers' first ports")
     window.finish()
+
+
+def open_door(runtime):
+    """The other control: a daemon came and was killed, and somebody took the door away. Then there is a window, and it is
+    seen: a newcomer reaches the host and the outside. (At the victim's port the programs still stand.)"""
+    window = Window(runtime)
+    window.host.start("--no-owner")
+    runtime.wait_ready(window.arguments)
+    window.host.kill(signal.SIGKILL)
+    for family in ("bridge", "inet", "arp"):
+        run("nft", "delete", "table", family, "bulkhead")
+    numbers = runtime.numbers(1)
+    window.start_some(numbers)
+    wanted = {("outside", numbers[0], 5), ("host", numbers[0], 6)}
+    wait_until(lambda: wanted <= window.catch.arrived(set(numbers)), PATIENCE, "without the door it leaks")
+    tap.expect(window.leaks(numbers), "the leaks are counted")
+    runtime.remove(numbers)
+    window.catch.stop()
