@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 # suite-timeout: 240
 """Whose a port is, with real engines: while a start is held, when several share a port, and when things change."""
