@@ -33,7 +33,7 @@ static const char usage[] =
 	"      --no-tcx            use clsact filters, even where the kernel has tcx\n"
 	"      --docker-socket PATH, --docker-root DIR, --docker-netns DIR, --podman-root DIR, --netns DIR, "
 	"--netns-meta DIR,\n"
-	"      --containerd-state DIR, --crio-run DIR, --cni-results DIR, --proc DIR\n"
+	"      --containerd-state DIR, --containerd-root DIR, --crio-run DIR, --cni-results DIR, --proc DIR\n"
 	"                          where the runtimes keep what they know\n"
 	"  -v, --verbose           say more\n"
 	"  -h, --help              this text\n"
@@ -61,6 +61,7 @@ enum option_id {
 	OPTION_NETNS_META,
 	OPTION_CNI_RESULTS,
 	OPTION_CONTAINERD_STATE,
+	OPTION_CONTAINERD_ROOT,
 	OPTION_CRIO_RUN,
 	OPTION_PROC,
 };
@@ -86,6 +87,7 @@ static const struct option long_options[] = {
 	{"netns-meta", required_argument, NULL, OPTION_NETNS_META},
 	{"cni-results", required_argument, NULL, OPTION_CNI_RESULTS},
 	{"containerd-state", required_argument, NULL, OPTION_CONTAINERD_STATE},
+	{"containerd-root", required_argument, NULL, OPTION_CONTAINERD_ROOT},
 	{"crio-run", required_argument, NULL, OPTION_CRIO_RUN},
 	{"proc", required_argument, NULL, OPTION_PROC},
 	{"verbose", no_argument, NULL, 'v'},
@@ -113,6 +115,7 @@ static struct daemon_options options = {
 		 .netns_meta_dir = "/run/bulkhead/netns",
 		 .cni_results = "/var/lib/cni/results",
 		 .containerd_state = "/run/containerd",
+		 .containerd_root = "/var/lib/containerd",
 		 .crio_run = "/run/containers/storage",
 		 .proc = "/proc"},
 };
@@ -159,6 +162,8 @@ static const char **path_option(int option)
 		return &options.port.cni_results;
 	case OPTION_CONTAINERD_STATE:
 		return &options.port.containerd_state;
+	case OPTION_CONTAINERD_ROOT:
+		return &options.port.containerd_root;
 	case OPTION_CRIO_RUN:
 		return &options.port.crio_run;
 	case OPTION_PROC:

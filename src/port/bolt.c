@@ -316,3 +316,63 @@ int bolt_value(const struct bolt *bolt, const struct bolt_bucket *bucket, const 
 	*ret_size = found.size;
 	return 0;
 }
+
+struct walk {
+	const struct bolt *bolt;
+	bolt_value_fn fn;
+	void *arg;
+	unsigned int pages;
+};
+
+static int walk_page(struct walk *walk, const char *page, size_t size, unsigned int depth);
+
+static int walk_leaf(struct walk *walk, const char *page, size_t size, size_t at)
+{
+	struct leaf_item item;
+	const char *key;
+
+	memcpy(&item, page + at, sizeof(item));
+	if (!is_within(at, item.position, (uint64_t)item.key_size + item.value_size, size))
+		return -EBADMSG;
+	key = page + at + item.position;
+	return item.flags & LEAF_BUCKET ? 0
+					: walk->fn(walk->arg, key, item.key_size, key + item.key_size, item.value_size);
+}
+
+static int walk_child(struct walk *walk, const char *page, size_t at, unsigned int depth)
+{
+	struct branch_item item;
+	AUTO_FREE char *child = NULL;
+	size_t size = 0;
+	int r = depth + 1 < BOLT_DEPTH_MAX && ++walk->pages < BOLT_WALK_PAGES_MAX ? 0 : -EBADMSG;
+
+	memcpy(&item, page + at, sizeof(item));
+	if (r == 0)
+		r = page_read(walk->bolt, item.page, &child, &size);
+	return r == 0 ? walk_page(walk, child, size, depth + 1) : r;
+}
+
+static int walk_page(struct walk *walk, const char *page, size_t size, unsigned int depth)
+{
+	struct page_head head;
+	int r = 0;
+
+	if (size < sizeof(head))
+		return -EBADMSG;
+	memcpy(&head, page, sizeof(head));
+	if (head.count > (size - sizeof(head)) / sizeof(struct leaf_item) || !(head.flags & (PAGE_LEAF | PAGE_BRANCH)))
+		return -EBADMSG;
+	for (size_t i = 0; r >= 0 && i < head.count; i++) {
+		size_t at = sizeof(head) + i * sizeof(struct leaf_item); /* a branch's are as large */
+
+		r = head.flags & PAGE_LEAF ? walk_leaf(walk, page, size, at) : walk_child(walk, page, at, depth);
+	}
+	return r < 0 ? r : 0;
+}
+
+int bolt_each(const struct bolt *bolt, const struct bolt_bucket *bucket, bolt_value_fn fn, void *arg)
+{
+	struct walk walk = {.bolt = bolt, .fn = fn, .arg = arg};
+
+	return walk_page(&walk, bucket->page, bucket->size, 0);
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A BoltDB file, read as it lies there: Podman's own database, up to 4.x. Nothing in the file is believed.
+/* A BoltDB file, read as it lies there: Podman's own database, up to 4.x, and containerd's. Nothing in the file is
+ * believed.
  *
  * The form is that of go.etcd.io/bbolt (page.go, bucket.go, db.go): pages in the byte order of the machine; two meta
  * pages, the newer valid one counts; B+ trees of branch and leaf pages; a bucket is a value that names its root page,
@@ -20,6 +21,8 @@
 #define BOLT_PAGE_MAX (16u << 20)
 /* Pages from a root to a leaf: ten hold 10^18 values of a page each. */
 #define BOLT_DEPTH_MAX 16u
+/* Of one bucket that is read as a whole: labels of one container are on one page. */
+#define BOLT_WALK_PAGES_MAX 256u
 
 struct bolt {
 	int fd;
@@ -46,5 +49,8 @@ void bolt_bucket_free(struct bolt_bucket *bucket);
 /* A value: a copy with a NUL behind it, which the caller frees. As bolt_bucket(). */
 int bolt_value(const struct bolt *bolt, const struct bolt_bucket *bucket, const char *key, char **ret_data,
 	       size_t *ret_size);
+/* Each value of a bucket, without those that are buckets. What `fn` returns below 0 ends it, and is returned. */
+typedef int (*bolt_value_fn)(void *arg, const char *key, size_t key_size, const char *data, size_t size);
+int bolt_each(const struct bolt *bolt, const struct bolt_bucket *bucket, bolt_value_fn fn, void *arg);
 
 #endif

@@ -40,6 +40,8 @@ void bundle_free(void *value)
 	free(bundle->cni);
 	owner_free(&bundle->owner);
 	free(bundle->pod);
+	json_decref(bundle->labels);
+	free(bundle->image);
 	free(bundle->pin);
 	free(bundle->cgroup);
 	free(bundle);

@@ -28,6 +28,8 @@ struct bundle {
 	struct owner owner; /* without `network` and `cgroup` */
 	char *pod;	    /* the id of the pod's sandbox that it is in; NULL: it is in no pod */
 	bool is_pod;	    /* it is the sandbox */
+	json_t *labels;	    /* what is known of it beside the configuration; NULL: nothing */
+	char *image;
 	enum bundle_network network;
 	char *pin;		 /* path of the file */
 	char *cgroup;		 /* as the configuration says it: "/default/web", "SLICE:PREFIX:NAME" */
@@ -70,6 +72,7 @@ struct bundles {
 	bool here, left_out;
 	size_t own; /* that are this runtime's */
 	int error;
+	bool db_failed; /* containerd's database */
 };
 struct bundle_folder { /* one that holds a folder for each container */
 	const char *path;
@@ -77,6 +80,8 @@ struct bundle_folder { /* one that holds a folder for each container */
 	const char *below; /* where the files are, below the container's folder: "" or "/userdata" */
 	const char *pid_file;
 	int (*parse)(const json_t *config, struct bundle *bundle);
+	/* Adds what is known elsewhere, before `parse`. 0, -EAGAIN: not yet; -ENOMEM. May be NULL. */
+	int (*learn)(struct bundles *bundles, struct bundle *bundle);
 };
 /* Reads the folders if something has changed, and otherwise at most once a scan. */
 void bundles_update(struct bundles *bundles);

@@ -82,7 +82,8 @@ static int owner_start(struct bundle *bundle, const char *runtime)
 /* The engines' own notes in the annotations: no labels of anybody's. */
 static bool is_note(const char *key)
 {
-	static const char *const prefixes[] = {CRI, "nerdctl/", "io.containerd.", "containerd.io/"};
+	static const char *const prefixes[] = {CRI, "nerdctl/", "io.containerd.", "io.cri-containerd.",
+					       "containerd.io/"};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
 		if (strncmp(key, prefixes[i], strlen(prefixes[i])) == 0)
@@ -91,29 +92,38 @@ static bool is_note(const char *key)
 	return key[0] == '\0';
 }
 
-/* ctr and nerdctl copy labels into the annotations. For a pod they are the annotations that containerd was told to pass
- * on, and three labels that Kubernetes gives to every pod. */
+static int add_labels(json_t *labels, const json_t *from)
+{
+	void *at;
+	int r = 0;
+
+	/* jansson's iteration has no const form; nothing is changed. */
+	for (at = json_object_iter((json_t *)from); r == 0 && at; at = json_object_iter_next((json_t *)from, at)) {
+		if (!is_note(json_object_iter_key(at)))
+			r = json_object_set(labels, json_object_iter_key(at), json_object_iter_value(at));
+	}
+	return r;
+}
+
+/* ctr and nerdctl copy labels into the annotations. For a pod these are the annotations that containerd was told to
+ * pass on; three labels that Kubernetes gives to every pod stand there, too; the others are in containerd's database.
+ */
 static int containerd_labels(struct bundle *bundle, const json_t *annotations)
 {
 	static const char *const of_pods[][2] = {{POD "name", CRI "sandbox-name"},
 						 {POD "namespace", CRI "sandbox-namespace"},
 						 {POD "uid", CRI "sandbox-uid"}};
 	json_t *labels = json_object();
-	void *at;
-	int r = labels ? 0 : -ENOMEM;
+	int r = labels ? add_labels(labels, annotations) : -ENOMEM;
 
-	/* jansson's iteration has no const form; nothing is changed. */
-	for (at = json_object_iter((json_t *)annotations); r == 0 && at;
-	     at = json_object_iter_next((json_t *)annotations, at)) {
-		if (!is_note(json_object_iter_key(at)))
-			r = json_object_set(labels, json_object_iter_key(at), json_object_iter_value(at));
-	}
 	for (size_t i = 0; r == 0 && i < sizeof(of_pods) / sizeof(*of_pods); i++) {
 		const char *value = port_json_text(annotations, of_pods[i][1]);
 
 		if (value[0])
 			r = json_object_set_new(labels, of_pods[i][0], json_string(value));
 	}
+	if (r == 0)
+		r = add_labels(labels, bundle->labels);
 	r = r < 0 ? -ENOMEM : keep_labels(bundle, labels);
 	json_decref(labels);
 	return r;
@@ -124,9 +134,12 @@ static int containerd_names(struct bundle *bundle, const json_t *annotations)
 	const char *type = port_json_text(annotations, CRI "container-type");
 	const char *name = port_json_text(annotations, "nerdctl/name");
 	const char *place = bundle->place ? bundle->place : "";
+	const char *image = port_json_text(annotations, CRI "image-name");
 	int r;
 
 	bundle->is_pod = strcmp(type, "sandbox") == 0;
+	if (!image[0] && bundle->image && !bundle->is_pod)
+		image = bundle->image;
 	if (bundle->is_pod)
 		name = port_json_text(annotations, CRI "sandbox-name");
 	else if (type[0])
@@ -137,8 +150,7 @@ static int containerd_names(struct bundle *bundle, const json_t *annotations)
 	if (r == 0)
 		r = keep_text(bundle, place, PORT_NAME_MAX, "namespace", &bundle->owner.namespace);
 	if (r == 0)
-		r = keep_text(bundle, port_json_text(annotations, CRI "image-name"), PORT_VALUE_MAX, "image",
-			      &bundle->owner.image);
+		r = keep_text(bundle, image, PORT_VALUE_MAX, "image", &bundle->owner.image);
 	if (r == 0)
 		r = keep_text(bundle, port_json_text(annotations, CRI "sandbox-id"), KNOWN_IDS_MAX, "sandbox's id",
 			      &bundle->pod);

@@ -110,7 +110,8 @@ static int pid_read(const char *folder, const char *name)
 }
 
 /* Half written or gone meanwhile: the next change has it. */
-static int config_read(const char *folder, const struct bundle_folder *kind, struct bundle *bundle)
+static int config_read(struct bundles *bundles, const char *folder, const struct bundle_folder *kind,
+		       struct bundle *bundle)
 {
 	AUTO_FREE char *data = NULL;
 	char path[PATH_MAX];
@@ -124,7 +125,11 @@ static int config_read(const char *folder, const struct bundle_folder *kind, str
 	if (r < 0)
 		return r;
 	config = port_json_parse(data, size);
-	r = config ? kind->parse(config, bundle) : -EBADMSG;
+	r = config ? 0 : -EBADMSG;
+	if (r == 0 && kind->learn)
+		r = kind->learn(bundles, bundle);
+	if (r == 0)
+		r = kind->parse(config, bundle);
 	json_decref(config);
 	return r;
 }
@@ -141,7 +146,7 @@ static int bundle_read(struct bundles *bundles, const struct bundle_folder *kind
 		return 0;
 	bundle->follow = follow_folder(bundles->follow, folder);
 	if (!bundle->has_config) {
-		r = config_read(folder, kind, bundle);
+		r = config_read(bundles, folder, kind, bundle);
 		if (r == -ENOMEM)
 			return r;
 		bundle->is_others = r == -EINVAL;
@@ -389,6 +394,9 @@ json_t *bundles_status(const void *state, const char *nothing)
 		json_object_set_new(status, "why", json_string(why));
 	} else if (!bundles->here) {
 		json_object_set_new(status, "why", json_string(nothing));
+	} else if (bundles->db_failed) {
+		json_object_set_new(status, "why",
+				    json_string("its database can't be read: pods' labels and images are not known"));
 	}
 	if (bundles->left_out)
 		json_object_set_new(status, "left_out", json_true());

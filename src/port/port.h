@@ -121,6 +121,7 @@ struct port_options {
 	const char *cni_results;      /* "/var/lib/cni/results" */
 	const char *adopted;	      /* "/var/lib/bulkhead/adopted.json"; NULL: adoptions go with the watcher */
 	const char *containerd_state; /* "/run/containerd" */
+	const char *containerd_root;  /* "/var/lib/containerd": its database */
 	const char *crio_run;	      /* "/run/containers/storage": CRI-O's run-time folder */
 	/* Is this host-side name to be policed? (settings' managed and ignore) */
 	bool (*manages)(void *arg, const char *interface);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* containerd: containers of ctr, nerdctl and Kubernetes. Its shims keep a folder for each container that runs, which
  * has the container's configuration and the number of its first process:
- * STATE/io.containerd.runtime.v2.task/NAMESPACE/ID. Its socket would tell no more than these of what a policy asks for,
- * except pods' labels, and only in gRPC. */
+ * STATE/io.containerd.runtime.v2.task/NAMESPACE/ID. What these lack, pods' labels and images, is in its database. Its
+ * socket would tell no more, and only in gRPC. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "bundle.h"
+#include "containerd_db.h"
 #include "follow.h"
 
 #define TASKS "io.containerd.runtime.v2.task"
@@ -20,11 +21,34 @@
 /* Kubernetes has one, nerdctl one by default. */
 #define PLACES_MAX 256u
 
+/* The image of a sandbox is nobody's choice. */
+static int learn(struct bundles *bundles, struct bundle *bundle)
+{
+	struct containerd_row row;
+	int r = containerd_db_read(bundles->watch->options.containerd_root, bundle->place, bundle->id, &row);
+
+	if (r == -EAGAIN || r == -ENOMEM)
+		return r;
+	/* It may be elsewhere or of another form: then the configuration says what it can. */
+	bundles->db_failed = r < 0;
+	if (r < 0)
+		return 0;
+	json_decref(bundle->labels);
+	bundle->labels = row.labels;
+	free(bundle->image);
+	bundle->image = row.image;
+	return 0;
+}
+
 static void place_read(struct bundles *bundles, const char *base, const char *place)
 {
 	char path[PATH_MAX];
-	const struct bundle_folder folder = {
-		.path = path, .place = place, .below = "", .pid_file = "init.pid", .parse = bundle_parse_containerd};
+	const struct bundle_folder folder = {.path = path,
+					     .place = place,
+					     .below = "",
+					     .pid_file = "init.pid",
+					     .parse = bundle_parse_containerd,
+					     .learn = learn};
 
 	if (strcmp(place, DOCKERS) == 0 || snprintf(path, sizeof(path), "%s/%s", base, place) >= (int)sizeof(path))
 		return;

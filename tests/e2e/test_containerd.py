@@ -27,7 +27,7 @@ zones:
     groups:
       front: { members: [ { label: "tier=front" }, { name: "web-*" } ] }
       db: { members: { label: "tier=db" } }
-  customers: { members: { namespace: customers, not: { label: "example.org/team=red" } } }
+  customers: { members: { namespace: customers, label: "app=till", not: { label: "example.org/team=red" } } }
   red: { members: { label: "example.org/team=red" } }
   ours: { members: { namespace: "test-*", name: "plain*" } }
   second: { members: { network: second } }
@@ -65,7 +65,7 @@ def zones(host):
     apart = host.run("apart", network=())
     result = by_hand.plugin("ADD", SECOND, f"{host.place}-apart", f"/proc/{apart.pid}/ns/net")
     by_hand.keep(CNI_RESULTS, SECOND, f"{host.place}-apart", result)
-    host.pod("till", "customers")
+    host.pod("till", "customers", labels={"app": "till"})
     host.pod("red-1", "customers", annotations={"example.org/team": "red", "example.com/note": "n" * 9000})
     host.pod("onhost-too", "customers", host_network=True)
     wanted = {
@@ -79,6 +79,8 @@ def zones(host):
         if name != "onhost":
             tap.expect(set(guest.interfaces()["eth0"]) <= set(found[name]["addresses"]), f"addresses of {name}")
             tap.equal(found[name]["runtime"], "containerd", f"runtime of {name}")
+            image = None if name in ("till", "red-1") else host.engine.image
+            tap.equal(found[name].get("image"), image, f"image of {name}")
             tap.equal(found[name]["network"], "second" if name == "apart" else "shopnet", f"network of {name}")
     unpoliced = ["onhost", "onhost-too"]
     wait_until(lambda: sorted(entry["name"] for entry in host.ask("status")["unpoliced"]) == unpoliced, 20, "unpoliced")
@@ -93,7 +95,7 @@ def zones(host):
 def reachability(host):
     """what the policy allows passes and nothing else, IPv4 and IPv6, pods among it"""
     front, db, plain = host.run("front", "tier=front"), host.run("db", "tier=db"), host.run("plain")
-    _, till = host.pod("till", "customers", ports=[(8080, 80), (8081, 81)])
+    _, till = host.pod("till", "customers", labels={"app": "till"}, ports=[(8080, 80), (8081, 81)])
     far = host.outside("far", "uplink", "203.0.113.1/24", ["203.0.113.9/24"])
     listen(front, db, plain, till)
     tap.expect(plain.reach("tcp", db.address(), 5432, 3), "nobody polices")
@@ -120,7 +122,7 @@ def pods(host):
     """a pod is one port; its containers come and go, and the sandbox has it; a new pod of its name is another"""
     host.policy(POLICY)
     host.start()
-    pod, till = host.pod("till", "customers")
+    pod, till = host.pod("till", "customers", labels={"app": "till"})
     host.wait_guests("till")
     key = host.ports_of("till")[0]["interface"]
     host.cri.run_container(pod, "app", host.engine.image, ["sleep", "1000"])
@@ -168,7 +170,7 @@ def used_again(host):
 def restarts(host):
     """the daemon and containerd restart while containers run: all stays as it was, and who came meanwhile is opened"""
     front, db = host.run("front", "tier=front"), host.run("db", "tier=db")
-    _, till = host.pod("till", "customers")
+    _, till = host.pod("till", "customers", labels={"app": "till"})
     listen(db, till)
     host.policy(POLICY)
     host.start()

@@ -197,6 +197,7 @@ static bool option_set(struct show *show, struct port_options *options, char *te
 		{"proc", &options->proc},
 		{"cni_results", &options->cni_results},
 		{"containerd_state", &options->containerd_state},
+		{"containerd_root", &options->containerd_root},
 		{"crio_run", &options->crio_run},
 		{"ignore", &show->ignore},
 	};
@@ -227,6 +228,7 @@ int main(int argc, char **argv)
 		.proc = "/proc",
 		.cni_results = "/var/lib/cni/results",
 		.containerd_state = "/run/containerd",
+		.containerd_root = "/var/lib/containerd",
 		.crio_run = "/run/containers/storage",
 		.manages = manages,
 		.manages_arg = &show,

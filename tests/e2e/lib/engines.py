@@ -95,7 +95,8 @@ class Engine:
 
     def daemon_options(self):
         if self.name == "containerd":
-            return ("--containerd-state", "/run/containerd", "--cni-results", CNI_RESULTS)
+            root = f"{os.path.dirname(self.environment['ENGINES_TOML'])}/containerd"
+            return ("--containerd-state", "/run/containerd", "--containerd-root", root, "--cni-results", CNI_RESULTS)
         return (
             "--docker-socket", f"{self.directory}/docker.sock", "--docker-root", f"{self.directory}/docker",
             "--podman-root", f"{self.directory}/podman", "--cni-results", CNI_RESULTS,

@@ -213,6 +213,7 @@ class Host:
                 "--docker-root", f"{self.directory}/no-docker",
                 "--podman-root", f"{self.directory}/no-podman",
                 "--containerd-state", f"{self.directory}/no-containerd",
+                "--containerd-root", f"{self.directory}/no-containerd",
                 "--crio-run", f"{self.directory}/no-crio",
                 "--cni-results", f"{self.directory}/no-cni",
                 *([] if self.holder else ["--no-holder"]),
