@@ -17,7 +17,7 @@ struct answer_wait {
 	struct daemon *daemon;
 	struct answer_wait *next;
 	struct port_site site;
-	uint64_t looked; /* what was seen up to then says nothing */
+	uint64_t looked; /* what was committed of what was seen up to then says nothing */
 	int64_t begin_ms;
 	struct loop_source *timer;
 	bool release;
@@ -168,25 +168,23 @@ static json_t *wait_result(const struct answer_wait *wait, const struct port_lis
 			 (json_int_t)(monotonic_ms() - wait->begin_ms));
 }
 
-/* What is in the way, for a person: the first port that is not open. */
+/* What is in the way, for a person: with the policy, with the kernel, or with the first port that is not open. */
 static void obstacle(const struct daemon *daemon, const struct port_list *ports, char *text, size_t size)
 {
 	char name[IFNAMSIZ * 4];
 
-	snprintf(text, size, "%s", "no port of it is there");
-	for (size_t i = 0; i < ports->count; i++) {
+	snprintf(text, size, "%s",
+		 !daemon->policy	    ? "no policy is in force"
+		 : daemon->apply_problem[0] ? daemon->apply_problem
+		 : ports->count == 0	    ? "no port of it is there"
+					    : "the kernel has not followed yet");
+	for (size_t i = 0; i < ports->count && daemon->policy && !daemon->apply_problem[0]; i++) {
 		const struct port *port = ports->items[i];
 		const struct gate_port *gate_port = daemon_gate_port(daemon, port->ifindex);
-		const char *why = port->reason;
+		const char *why = port->reason[0] ? port->reason : gate_port ? gate_port->ret_problem : "";
 
 		if (port_is_done(daemon, port))
 			continue;
-		if (!daemon->policy)
-			why = "no policy is in force";
-		else if (daemon->apply_problem[0])
-			why = daemon->apply_problem;
-		else if (!why[0] && gate_port)
-			why = gate_port->ret_problem;
 		snprintf(text, size, "port %s is not open: %.400s", text_escape(name, sizeof(name), port->name),
 			 why[0] ? why : "the kernel has not followed yet");
 		return;
@@ -209,7 +207,7 @@ static json_t *timeout_error(const struct answer_wait *wait, const struct port_l
 	if (wait->release)
 		return error_with("timeout", "it is forgotten, but the kernel has not followed yet");
 	obstacle(wait->daemon, ports, text, sizeof(text));
-	snprintf(message, sizeof(message), "after %lld ms %.480s", (long long)(monotonic_ms() - wait->begin_ms), text);
+	snprintf(message, sizeof(message), "after %lld ms: %.480s", (long long)(monotonic_ms() - wait->begin_ms), text);
 	error = error_with(some_conflict(ports) ? "conflict" : "timeout", message);
 	json_object_set_new(error, "ports", ports_json(wait->daemon, ports));
 	return error;
@@ -220,7 +218,7 @@ static void wait_check(struct answer_wait *wait, bool over)
 {
 	struct port_list ports = {0};
 	struct error error = {0};
-	bool seen = port_watch_looked(wait->daemon->watch) > wait->looked;
+	bool seen = wait->daemon->looked_committed > wait->looked;
 
 	if (!seen && !over)
 		return;
@@ -247,6 +245,7 @@ void answer_committed(struct daemon *daemon)
 {
 	struct answer_wait *next;
 
+	daemon->looked_committed = port_watch_looked(daemon->watch);
 	for (struct answer_wait *wait = daemon->waits; wait; wait = next) {
 		next = wait->next;
 		wait_check(wait, false);

@@ -83,6 +83,7 @@ struct daemon {
 	struct repair_note repairs;
 
 	struct answer_wait *waits; /* answers that come later */
+	uint64_t looked_committed; /* port_watch_looked() of what was last committed */
 	size_t wait_count;
 	char adopted_path[512], adopted_problem[160]; /* of the file of adoptions; the problem as last logged */
 	struct releases releases;

@@ -18,8 +18,7 @@ static void entries_forget(struct port_watch *watch, const struct port_site *sit
 		if (!site_holds(site, entry) || (runtime && entry->runtime != runtime))
 			continue;
 		entry_forget(entry);
-		entry->look = true;
-		entry->looks = 0;
+		entry_look_now(entry);
 	}
 }
 

@@ -61,6 +61,12 @@ void entry_forget(struct entry *entry)
 	array_free(&entry->own);
 }
 
+void entry_look_now(struct entry *entry)
+{
+	entry->look = true;
+	entry->looks = 0;
+}
+
 /* Another namespace is behind the link: another port, whatever its name and number. */
 static void entry_renew(struct port_watch *watch, struct entry *entry)
 {

@@ -101,7 +101,7 @@ void port_watch_look(struct port_watch *watch, const struct port_site *site)
 {
 	for (size_t i = 0; site && i < watch->entries.count; i++) {
 		if (site_holds(site, watch->entries.items[i]))
-			watch->entries.items[i]->look = true;
+			entry_look_now(watch->entries.items[i]);
 	}
 	watch->told = false;
 	port_watch_schedule(watch, 0);

@@ -160,7 +160,8 @@ bool site_holds(const struct port_site *site, const struct entry *entry);
 
 /* look.c: who is behind the port? Leaves `missing` when it is not known. */
 void entry_look(struct port_watch *watch, struct entry *entry);
-void entry_forget(struct entry *entry); /* its adoption */
+void entry_forget(struct entry *entry);	  /* its adoption */
+void entry_look_now(struct entry *entry); /* in the next scan, and soon again */
 /* The namespace with this number. -ENOENT: nothing that is known leads to it. */
 int watch_namespace(struct port_watch *watch, int32_t nsid, struct namespace *ret_namespace, int *ret_fd);
 

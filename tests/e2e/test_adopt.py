@@ -85,14 +85,16 @@ def test_adopt(host):
     """A hand-made veth with a namespace that nobody pins is adopted, and reaches what its labels allow"""
     start(host)
     box = bare(host, "box")
-    veth = plug(host, box, ["10.77.0.9/24"])
-    answer = adopt(host, interface=veth, netns=netns(box), name="box", labels={"tier": "front"}, addresses=["10.77.0.9/24"])
+    addresses = ["10.77.0.9/24", "fd77::9/64"]
+    veth = plug(host, box, addresses)
+    answer = adopt(host, interface=veth, netns=netns(box), name="box", labels={"tier": "front"}, addresses=addresses)
     tap.expect(answer["ok"], f"adopted: {answer}")
     (told,) = answer["result"]["ports"]
     tap.equal((told["interface"], told["state"], told["zone"], told["groups"]), (veth, "open", "shop", ["shop/front"]), "port")
     # It is open by now, not soon.
-    tap.expect(box.reach("tcp", DB, 5432, 3), "what its labels allow")
-    tap.expect(not box.reach("tcp", DB, 5433, 0.3), "another port")
+    for target in (DB, "fd77::3"):
+        tap.expect(box.reach("tcp", target, 5432, 3), f"what its labels allow, to {target}")
+        tap.expect(not box.reach("tcp", target, 5433, 0.3), f"another port, to {target}")
     tap.expect(not box.reach("tcp", "10.77.0.4", 5432, 0.3), "another zone")
     tap.equal(port(host, veth)["runtime"], "adopt", "its runtime")
 
@@ -175,6 +177,22 @@ def test_timeout(host):
     tap.equal([told["state"] for told in answer["result"]["ports"]], ["open"], "no wait: as it is")
     run("ip", "link", "del", veth)
     refused(adopt(host, interface=veth), "invalid", veth)
+
+
+def test_commit_fails(host):
+    """A port that is open as somebody else is not what was waited for: the answer is that of a commit"""
+    start(host)
+    policy = host.policy_dir.joinpath("policy.yaml").read_text()
+    host.reload(policy.replace("rules:", "  fresh: { members: { label: tier=fresh } }\nrules:"))
+    web, registry = host.containers["web"], f"{host.directory}/state/registry.json"
+    os.rename(registry, f"{registry}.aside")
+    os.mkdir(registry)  # what a new identity means can't be kept, so nothing may carry it
+    words = {"interface": web.port, "name": "web", "labels": {"tier": "fresh"}, "addresses": ["10.77.0.2/24"]}
+    refused(adopt(host, **words, wait_ms=SHORT), "timeout", "registry.json")
+    tap.equal((port(host, web.port)["state"], port(host, web.port)["identity"]), ("open", "shop/front"), "as it was")
+    os.rmdir(registry)
+    (told,) = adopt(host, interface=web.port)["result"]["ports"]
+    tap.equal(told["zone"], "fresh", "when it can be kept")
 
 
 def test_many(host):
@@ -617,7 +635,7 @@ def engine_adds(host):
 if __name__ == "__main__":
     tap.main(
         [
-            test_adopt, test_wait, test_timeout, test_many, test_nonsense, test_survives, test_release, test_reused,
+            test_adopt, test_wait, test_timeout, test_commit_fails, test_many, test_nonsense, test_survives, test_release, test_reused,
             test_moved, test_conflict, test_before, test_namespace, test_completed, test_shared, test_pending, test_group, test_command, test_hooks_file,
             on("docker")(engine_adds),
         ],
