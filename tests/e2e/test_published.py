@@ -4,6 +4,8 @@
 """Published ports with real engines: who is judged as whom. docs/published.md says it, and is read as the test's data."""
 
 import concurrent.futures
+import socket
+import struct
 import sys
 from dataclasses import dataclass
 
@@ -14,9 +16,12 @@ from lib.host import ROOT, wait_until
 
 UPLINK = {4: "203.0.113.1", 6: "2001:db8:113::1"}
 FAR = {4: "203.0.113.9", 6: "2001:db8:113::9"}
+BEYOND = {4: "198.51.100.2", 6: "2001:db8:51::2"}  # behind `far`
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 NETWORKS = {"one": {4: "172.30.1.%s", 6: "fd00:30:1::%s"}, "two": {4: "172.30.2.%s", 6: "fd00:30:2::%s"}}
 GUESTS = {"web": "one", "mate": "one", "near": "one", "cousin": "two", "away": "two"}
+# linux/netlink.h, linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
+NETLINK_NETFILTER, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE = 12, 1, 2
 PORTS = {"all": 8080, "loopback": 8081, "one": 8082}
 
 POLICY = """
@@ -42,7 +47,7 @@ ASKERS = {
 
 # ---- The table of docs/published.md
 
-COLUMNS = ["Docker", "no proxy", "ip6tables", "both", "Podman"]
+COLUMNS = ["Docker", "no proxy", "ip6tables", "both", "Podman", "Podman CNI"]
 WHO = {
     "outside": ["far"], "the host": ["host"], "the container": ["web"], "its network": ["mate", "near"],
     "another network": ["cousin", "away"],
@@ -218,6 +223,149 @@ def relayed(host, proxy):
     tap.equal(host.ask("status")["problems"], [], "problems")
 
 
+# ---- What happens to flows through NAT
+
+REACHED = ("far", "near", "away")  # who may reach the container, until it is revoked
+
+
+def beyond(host):
+    """A machine behind `far`, which is a router whose way there takes no more than 1300 bytes."""
+    far = host.containers["far"]
+    machine = host.container("beyond")
+    far.run("ip", "link", "add", "down0", "type", "veth", "peer", "name", "up0", "netns", "beyond")
+    machine.run("ip", "link", "set", "up0", "up")
+    far.run("ip", "link", "set", "down0", "up")
+    for family, length, router in ((4, 32, "198.51.100.1"), (6, 128, "2001:db8:51::1")):
+        net, nodad = f"{BEYOND[family]}/{length}", ["nodad"] if family == 6 else []
+        far.run("ip", "addr", "add", f"{router}/{length}", "dev", "down0", *nodad)
+        machine.run("ip", "addr", "add", net, "dev", "up0", *nodad)
+        far.run("ip", f"-{family}", "route", "replace", net, "dev", "down0", "mtu", "lock", "1300")
+        machine.run("ip", f"-{family}", "route", "add", f"{router}/{length}", "dev", "up0")
+        machine.run("ip", f"-{family}", "route", "add", "default", "via", router)
+        host.agent.run("ip", f"-{family}", "route", "add", net, "via", FAR[family])
+    far.call(forwarding)
+    return machine
+
+
+def forwarding(_):
+    for knob in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        with open(f"/proc/sys/net/{knob}", "w", encoding="ascii") as file:
+            file.write("1")
+
+
+def conntrack_flush():
+    """What `conntrack -F` does, in this namespace."""
+    message = struct.pack("=IHHIIBBH", 20, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, 5, 1, 0, 0, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as netlink:
+        netlink.send(message)  # 5: a request that is to be answered
+        answer = netlink.recv(4096)
+    tap.equal(struct.unpack_from("=HxxIIi", answer, 4)[::3], (2, 0), "conntrack is flushed")  # NLMSG_ERROR, no error
+
+
+def through(host, families):
+    """(who, address) through the published port: outside, the same network, another network."""
+    agents = {"far": host.containers["far"], **host.guests}
+    ways = [("far", UPLINK[family]) for family in families]
+    ways += [("near", gateway("near", 4)), ("away", gateway("away", 4))]
+    return [(name, agents[name], address) for name, address in ways]
+
+
+def flows(host, families):
+    """Large datagrams, path MTU, a flushed conntrack and a change of policy, for flows through published ports."""
+    scene(host)
+    ways, machine = through(host, families), beyond(host)
+
+    def passes_all(when):
+        for name, agent, address in ways:
+            handle = agent.connect(address, PORTS["all"], 5, "udp")
+            got = any(agent.exchange(handle, b"u" * 8000, 2) for _ in range(5))
+            tap.expect(got, f"{when}: {name} sends 8000 bytes by UDP to {address}")
+            agent.close(handle)
+        for family in families:
+            handle = machine.connect(UPLINK[family], PORTS["all"], 5)
+            tap.expect(machine.exchange(handle, b"t" * 60000, 15), f"{when}: path MTU, IPv{family}")
+            machine.close(handle)
+            # Not without it: the router drops what is too large, and says so.
+            known = host.guests["web"].run("ip", "route", "get", BEYOND[family])
+            tap.expect("mtu 1300" in known, f"{when}: the container has heard of the path's MTU: {known}")
+
+    passes_all("nobody polices")
+    for family in families:  # what was learnt is forgotten
+        host.guests["web"].run("ip", f"-{family}", "route", "flush", "cache")
+    allowed = ", ".join([*(ASKERS[name] for name in REACHED), "host"])
+    host.policy(POLICY.format(allowed))
+    host.start()
+    host.wait_guests(*GUESTS)
+    passes_all("policed")
+    opened = [(name, agent, agent.connect(address, PORTS["all"], 5)) for name, agent, address in ways]
+    for name, agent, handle in opened:
+        tap.expect(agent.exchange(handle, b"before", 5), f"{name}: open")
+    conntrack_flush()
+    for name, agent, handle in opened:
+        tap.expect(agent.exchange(handle, b"flushed", 15), f"{name}: goes on without conntrack's entries")
+    host.reload(POLICY.format("host, shop/mate"))
+    for name, agent, handle in opened:
+        tap.expect(not agent.exchange(handle, b"revoked", 1), f"{name}: revoked")
+    conntrack_flush()
+    for name, agent, handle in opened:
+        tap.expect(not agent.exchange(handle, b"still", 1), f"{name}: revoked, and conntrack flushed")
+
+
+OUTGOING = """
+version: 1
+settings: {{ ignore: [ uplink ] }}
+zones: {{ out: {{ members: {{ name: "*" }}, within: deny }} }}
+rules:
+  - {{ from: out, to: {}, allow: [ tcp/80, udp/80 ] }}
+"""
+
+
+def outgoing(host):
+    """what containers send outside is judged as theirs, masqueraded or not; an internal network leads to the host only"""
+    far = host.outside("far", "uplink", UPLINK[4] + "/24", [FAR[4] + "/24"])
+    kinds = {"masked": [], "plain": ["-o", "com.docker.network.bridge.enable_ip_masquerade=false"], "inner": ["--internal"]}
+    gateways = {}
+    for number, (name, options) in enumerate(kinds.items()):
+        gateways[name] = f"172.30.{number}.1"
+        host.engine("network", "create", *options, "--subnet", f"172.30.{number}.0/24", "--gateway", gateways[name], name)
+        host.run(name, f"--network {name}")
+    for protocol in ("tcp", "udp"):
+        far.listen(protocol, 80)
+        host.agent.listen(protocol, 80)
+    tries = [(name, where) for name in kinds for where in ("world", "host")]
+
+    def reached(expected):
+        found = set()
+        for name, where in tries:
+            address = FAR[4] if where == "world" else gateways[name]
+            ways = [(protocol, address, 80, (name, where) in expected) for protocol in ("tcp", "udp")]
+            got = host.guests[name].reach_many(ways, 10, 0.5)
+            tap.equal(got[0], got[1], f"TCP and UDP alike: {name} to {where}")
+            found |= {(name, where)} if got[0] else set()
+        return found
+
+    everything = set(tries) - {("inner", "world")}
+    tap.equal(reached(everything), everything, "nobody polices")
+    for where in ("world", "host"):
+        wanted = {way for way in everything if way[1] == where}
+        host.policy(OUTGOING.format(where))
+        if not host.daemon:
+            host.start()
+            host.wait_guests(*kinds)
+        host.reload()
+        tap.equal(reached(wanted), wanted, f"a rule to the {where}")
+
+
+def on_flows(name, families, engine, *options):
+    @on(engine, *options)
+    def test(host):
+        flows(host, families)
+
+    test.__name__ = f"test_flows_{name}"
+    test.__doc__ = f"{name}: large datagrams, path MTU, a flushed conntrack and a revoking reload at published ports"
+    return test
+
+
 def column(name, engine, *options):
     @on(engine, *options)
     def test(host):
@@ -234,7 +382,12 @@ TESTS = [
     column("ip6tables", "docker", "--experimental", "--ip6tables"),
     column("both", "docker", "--experimental", "--ip6tables", "--userland-proxy=false"),
     column("Podman", "podman"),
+    column("Podman CNI", "podman", "cni"),
+    on_flows("docker", (4,), "docker"),
+    on_flows("docker_ip6tables", (4, 6), "docker", "--experimental", "--ip6tables"),
+    on_flows("podman", (4, 6), "podman"),
+    on("docker")(outgoing),
 ]
 
 if __name__ == "__main__":
-    tap.main(TESTS, jobs=2)
+    tap.main(TESTS, jobs=3)
