@@ -112,53 +112,6 @@ def reachability(host):
     tap.equal(flow["to"]["identity"], "shop/db", "whom the event names")
 
 
-def published(host):
-    """a published port, asked for from outside, from the host, and from inside by the host's address"""
-    host.engine("network", "create", "--subnet", SUBNET[host.engine.name], "ci")
-    front = host.run("front", "--label tier=front", "-p 8080:80", "-p 8081:81")
-    other, nobody, job = host.run("other-1"), host.run("nobody"), host.run("other-2", "--network ci")
-    for port in (80, 81):
-        front.listen("tcp", port)
-    far = host.outside("far", "uplink", "203.0.113.1/24", ["203.0.113.9/24"])
-    inside = {name: guest.run("ip", "-4", "route", "show", "default").split()[2] for name, guest in host.guests.items()}
-
-    def asks(agent, address, port):
-        return agent.reach("tcp", address, port, 1.5)
-
-    # What the engine itself lets through differs; the policy takes away from that, and nothing more.
-    tries = [(far, "far", "203.0.113.1"), (host.agent, "the host", "203.0.113.1")]
-    tries += [
-        (guest, name, address)
-        for name, guest in host.guests.items()
-        if name != "front"
-        for address in (inside[name], "203.0.113.1")
-    ]
-    open_before = {(name, address): asks(agent, address, 8080) for agent, name, address in tries}
-    tap.expect(open_before["far", "203.0.113.1"], "nobody polices: from outside")
-    tap.expect(asks(far, "203.0.113.1", 8081), "nobody polices: the other port, from outside")
-    tap.expect(asks(nobody, inside["nobody"], 8081), "nobody polices: the other port, hairpin")
-    tap.expect(open_before["nobody", inside["nobody"]], "nobody polices: hairpin")
-    host.policy(POLICY)
-    host.start()
-    host.wait_guests("front", "other-1", "other-2", "nobody")
-    for agent, name, address in tries:
-        was = open_before[name, address]
-        allowed = was and name != "nobody"
-        tap.equal(asks(agent, address, 8080), allowed, f"{name} asks {address}:8080, which was {was} before")
-        if name != "the host":
-            tap.expect(not asks(agent, address, 8081), f"{name} asks {address}:8081")
-    tap.expect(other.reach("tcp", front.address(), 80, 3), "directly")
-    tap.expect(not nobody.reach("tcp", front.address(), 80), "directly, without a rule")
-    tap.expect(not far.reach("tcp", "203.0.113.1", 9100, 0.5), "nothing else of the host was opened")
-    # An open connection to a published port ends with the rule.
-    if open_before["other-1", inside["other-1"]]:
-        connection = other.connect(inside["other-1"], 8080)
-        tap.expect(other.exchange(connection, b"before"), "open before the change")
-        host.reload(POLICY.replace("from: other, to: shop/front, allow: tcp/80", "from: other, to: shop/front, allow: tcp/82"))
-        tap.expect(not other.exchange(connection, b"after", 0.5), "cut by a change of policy")
-    tap.expect(job.ping("127.0.0.1"), "the second network's container lives")
-
-
 # Runs in a container, by the machine's own Python: frames to the victim from the first moment of the process.
 SENDER = """
 import fcntl, socket, struct
@@ -286,15 +239,8 @@ def adoption(host):
     tap.equal(echoed, sent_frames, "datagrams that came back")
 
 
-SCENARIOS = (zones, reachability, published, first_packets, hot_plug, adoption)
+SCENARIOS = (zones, reachability, first_packets, hot_plug, adoption)
 TESTS = [on(name)(scenario) for name in ("docker", "podman") for scenario in SCENARIOS]
-TESTS.append(on("docker", "--userland-proxy=false")(published))
-TESTS[-1].__name__ += "_without_proxy"
-TESTS[-1].__doc__ += " (--userland-proxy=false)"
-for scenario in (zones, reachability):
-    TESTS.append(on("podman", "cni")(scenario))
-    TESTS[-1].__name__ += "_cni"
-    TESTS[-1].__doc__ += " (networks by CNI)"
 
 if __name__ == "__main__":
     tap.main(TESTS)
