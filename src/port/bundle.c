@@ -44,6 +44,7 @@ void bundle_free(void *value)
 	free(bundle->image);
 	free(bundle->pin);
 	free(bundle->cgroup);
+	free(bundle->process_cgroup);
 	free(bundle);
 }
 
@@ -80,7 +81,8 @@ static char *path_cut(const char *line, size_t size, const char *part)
 	return NULL;
 }
 
-char *bundle_cgroup(const char *proc, int32_t pid, const struct bundle *bundle)
+/* The control group of the process when it is the bundle's, or below it; NULL: it is not. The caller frees. */
+static char *bundle_cgroup(const char *proc, int32_t pid, const struct bundle *bundle)
 {
 	AUTO_FREE char *data = NULL;
 	AUTO_FREE char *part = NULL;
@@ -113,12 +115,16 @@ void bundle_set_process(const char *proc, int32_t pid, struct bundle *bundle)
 	AUTO_FREE char *cgroup = NULL;
 
 	bundle->process = (struct process){0};
+	free(bundle->process_cgroup);
+	bundle->process_cgroup = NULL;
 	/* In this order: who is still the same process was in that control group. */
 	if (pid <= 0 || process_start(proc, pid, &process.start) < 0)
 		return;
 	cgroup = bundle_cgroup(proc, pid, bundle);
-	if (cgroup && process_is_still(proc, &process))
-		bundle->process = process;
+	if (!cgroup || !process_is_still(proc, &process))
+		return;
+	bundle->process = process;
+	bundle->process_cgroup = TAKE(cgroup);
 }
 
 enum runtime_answer bundle_answer(const struct bundle *bundle, struct port_watch *watch,
@@ -144,7 +150,7 @@ enum runtime_answer bundle_answer(const struct bundle *bundle, struct port_watch
 		return RUNTIME_PENDING;
 	}
 	evidence->has_owner = true;
-	if (bundle->process.pid > 0)
-		evidence->owner.cgroup = bundle_cgroup(watch->options.proc, bundle->process.pid, bundle);
+	if (bundle->process_cgroup)
+		evidence->owner.cgroup = strdup(bundle->process_cgroup);
 	return RUNTIME_OWNS;
 }

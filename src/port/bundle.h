@@ -35,6 +35,7 @@ struct bundle {
 	char *cgroup;		 /* as the configuration says it: "/default/web", "SLICE:PREFIX:NAME" */
 	char reason[REASON_MAX]; /* not "": it can't be used, because of this */
 	struct process process;	 /* its first; pid 0: not known */
+	char *process_cgroup;	 /* its control group, cut where the container's own work begins */
 
 	/* Of the folder that it was read from: */
 	bool listed, has_config;
@@ -51,8 +52,6 @@ void bundle_free(void *value);				      /* NULL is fine */
 int bundle_parse_containerd(const json_t *config, struct bundle *bundle);
 int bundle_parse_crio(const json_t *config, struct bundle *bundle);
 
-/* The control group of the process when it is the bundle's, or below it; NULL: it is not. The caller frees. */
-char *bundle_cgroup(const char *proc, int32_t pid, const struct bundle *bundle);
 /* Keeps the process as the bundle's first, if it is in its control group. */
 void bundle_set_process(const char *proc, int32_t pid, struct bundle *bundle);
 

@@ -285,14 +285,21 @@ const struct bundle *bundles_by_cni(const struct bundles *bundles, const char *c
 	return NULL;
 }
 
-/* In its pod, or put into its namespace: its configuration says perhaps, its process where it is. */
+/* In its pod, or put into its namespace by its user: the configuration says perhaps, the process where it is. Only
+ * those of one pod are looked at for each pod, and of the others the few that join somebody. */
+static bool may_share(const struct bundle *bundle, const struct bundle *owner)
+{
+	if (bundle->pod && owner->pod)
+		return strcmp(bundle->pod, owner->pod) == 0;
+	if (bundle->network == BUNDLE_PINNED && owner->network == BUNDLE_PINNED)
+		return strcmp(bundle->pin, owner->pin) == 0;
+	return bundle->network == BUNDLE_JOINED && !bundle->pod;
+}
+
 static bool shares(const struct bundle *bundle, const struct bundle *owner, const struct port_watch *watch,
 		   int32_t nsid)
 {
-	bool in_pod = bundle->pod && owner->pod && strcmp(bundle->pod, owner->pod) == 0;
-
-	return bundle != owner && bundle->has_config && bundle->process.pid > 0 &&
-	       (in_pod || bundle->network == BUNDLE_JOINED || bundle->network == BUNDLE_PINNED) &&
+	return bundle != owner && bundle->has_config && bundle->process.pid > 0 && may_share(bundle, owner) &&
 	       engine_process_is_in(watch, bundle->process.pid, nsid) &&
 	       process_is_still(watch->options.proc, &bundle->process);
 }
