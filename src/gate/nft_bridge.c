@@ -160,29 +160,74 @@ static int link_order(const void *a, const void *b)
 	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
 }
 
-int nft_links_read(struct nft_links *ret_links, struct error *error)
+/* All, or those of a kind. */
+static int links_dump(const char *kind, struct nft_links *links)
 {
-	uint8_t buffer[MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct ifinfomsg))];
-	struct nft_links links = {0};
+	uint8_t buffer[128];
 	int rc = -EINTR;
 
 	for (int i = 0; i < DUMP_TRIES && rc == -EINTR; i++) {
 		struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+		struct nlattr *info;
 
 		message->nlmsg_type = RTM_GETLINK;
 		message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 		mnl_nlmsg_put_extra_header(message, sizeof(struct ifinfomsg));
-		links.count = 0;
-		rc = request(message, link_read, &links);
+		mnl_attr_put_u32(message, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+		if (kind) {
+			info = mnl_attr_nest_start(message, IFLA_LINKINFO);
+			mnl_attr_put_strz(message, IFLA_INFO_KIND, kind);
+			mnl_attr_nest_end(message, info);
+		}
+		links->count = 0;
+		rc = request(message, link_read, links);
 	}
+	return rc;
+}
+
+static int link_get(uint32_t ifindex, struct nft_links *links)
+{
+	uint8_t buffer[128];
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	struct ifinfomsg *header;
+	int rc;
+
+	message->nlmsg_type = RTM_GETLINK;
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+	header->ifi_index = (int)ifindex;
+	mnl_attr_put_u32(message, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	rc = request(message, link_read, links);
+	return rc == -ENODEV ? 0 : rc;
+}
+
+static int links_done(int rc, struct nft_links *links, struct nft_links *ret_links, struct error *error)
+{
 	if (rc < 0) {
-		array_free(&links);
+		array_free(links);
 		return error_set(error, rc, "reading the links: %s", strerror(-rc));
 	}
-	if (links.count > 1)
-		qsort(links.items, links.count, sizeof(*links.items), link_order);
-	*ret_links = links;
+	if (links->count > 1)
+		qsort(links->items, links->count, sizeof(*links->items), link_order);
+	*ret_links = *links;
 	return 0;
+}
+
+int nft_links_read(struct nft_links *ret_links, struct error *error)
+{
+	struct nft_links links = {0};
+
+	return links_done(links_dump(NULL, &links), &links, ret_links, error);
+}
+
+int nft_links_read_some(const uint32_t *ifindexes, size_t count, struct nft_links *ret_links, struct error *error)
+{
+	struct nft_links links = {0};
+	int rc = links_dump("bridge", &links);
+
+	for (size_t i = 0; rc >= 0 && i < count; i++)
+		rc = link_get(ifindexes[i], &links);
+	return links_done(rc, &links, ret_links, error);
 }
 
 const struct nft_link_info *nft_link_find(const struct nft_links *links, uint32_t ifindex)
@@ -234,7 +279,10 @@ static int set_learning(uint32_t ifindex, bool learn)
 	return acknowledged(message);
 }
 
-static int set_port(uint32_t ifindex, uint16_t setting, uint8_t value)
+#define AS_IT_IS (-1)
+
+/* Both in one message: each takes the lock of all interfaces. */
+static int set_port(uint32_t ifindex, int guard, int router)
 {
 	uint8_t buffer[SETTING_BUFFER];
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
@@ -245,7 +293,10 @@ static int set_port(uint32_t ifindex, uint16_t setting, uint8_t value)
 	header->ifi_family = AF_BRIDGE;
 	header->ifi_index = (int)ifindex;
 	info = mnl_attr_nest_start(message, IFLA_PROTINFO | NLA_F_NESTED);
-	mnl_attr_put_u8(message, setting, value);
+	if (guard != AS_IT_IS)
+		mnl_attr_put_u8(message, IFLA_BRPORT_GUARD, (uint8_t)guard);
+	if (router != AS_IT_IS)
+		mnl_attr_put_u8(message, IFLA_BRPORT_MULTICAST_ROUTER, (uint8_t)router);
 	mnl_attr_nest_end(message, info);
 	return acknowledged(message);
 }
@@ -293,6 +344,7 @@ static int before_note(struct nft_befores *befores, uint32_t ifindex, uint32_t s
 
 int nft_link_harden(const struct nft_link_info *link, bool router, struct nft_befores *befores, struct error *error)
 {
+	bool guard = link->port && !link->guard, no_router = link->port && !router && link->router != 0;
 	int rc = 0;
 
 	if (link->bridge && !link->no_linklocal_learn) {
@@ -305,17 +357,13 @@ int nft_link_harden(const struct nft_link_info *link, bool router, struct nft_be
 		if (rc == 0)
 			rc = before_note(befores, link->ifindex, NFT_BEFORE_ADDRESS);
 	}
-	if (rc == 0 && link->port && !link->guard) {
+	if (rc == 0 && guard)
 		rc = before_note(befores, link->ifindex, NFT_BEFORE_GUARD);
-		if (rc == 0)
-			rc = set_port(link->ifindex, IFLA_BRPORT_GUARD, 1);
-	}
-	if (rc == 0 && link->port && !router && link->router != 0) {
+	if (rc == 0 && no_router)
 		rc = before_note(befores, link->ifindex,
 				 NFT_BEFORE_ROUTER | (uint32_t)link->router << NFT_BEFORE_SHIFT);
-		if (rc == 0)
-			rc = set_port(link->ifindex, IFLA_BRPORT_MULTICAST_ROUTER, 0);
-	}
+	if (rc == 0 && (guard || no_router))
+		rc = set_port(link->ifindex, guard ? 1 : AS_IT_IS, no_router ? 0 : AS_IT_IS);
 	return rc == 0 ? 0 : error_set(error, rc, "bridge settings of %s: %s", link->name, strerror(-rc));
 }
 
@@ -326,10 +374,9 @@ int nft_link_restore(const struct nft_before *before, struct error *error)
 	if (before->settings & NFT_BEFORE_LEARN)
 		rc = set_learning(before->ifindex, true);
 	if (rc == 0 && before->settings & NFT_BEFORE_GUARD)
-		rc = set_port(before->ifindex, IFLA_BRPORT_GUARD, 0);
+		rc = set_port(before->ifindex, 0, AS_IT_IS);
 	if (rc == 0 && before->settings & NFT_BEFORE_ROUTER)
-		rc = set_port(before->ifindex, IFLA_BRPORT_MULTICAST_ROUTER,
-			      (uint8_t)(before->settings >> NFT_BEFORE_SHIFT));
+		rc = set_port(before->ifindex, AS_IT_IS, (uint8_t)(before->settings >> NFT_BEFORE_SHIFT));
 	/* A port that left its bridge has nothing to put back (EINVAL, EOPNOTSUPP). */
 	if (rc == -EINVAL || rc == -EOPNOTSUPP)
 		rc = 0;

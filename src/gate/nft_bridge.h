@@ -31,6 +31,8 @@ struct nft_links {
 };
 
 int nft_links_read(struct nft_links *ret_links, struct error *error);
+/* The bridges, and those of `ifindexes` that there are: with hundreds of links, a dump of all is felt. */
+int nft_links_read_some(const uint32_t *ifindexes, size_t count, struct nft_links *ret_links, struct error *error);
 const struct nft_link_info *nft_link_find(const struct nft_links *links, uint32_t ifindex);
 const struct nft_link_info *nft_link_named(const struct nft_links *links, const char *name);
 

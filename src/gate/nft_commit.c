@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "gate/nft_private.h"
 
 /* ---- What is desired, as a door ---- */
@@ -167,6 +168,64 @@ static void links_harden(struct nft_gate *nft, const struct gate_desired *desire
 	nft->befores.count = kept;
 }
 
+/* What others set anew is looked after by reading all links once in a while. */
+#define LINKS_READ_MS 30000
+/* More than these are dumped more cheaply. */
+#define LINKS_SINGLY_MAX 32
+
+static bool is_remembered(const struct nft_gate *nft, const struct gate_desired *desired, const struct gate_port *port)
+{
+	for (size_t i = 0; i < nft->ports.count; i++) {
+		const struct nft_port *known = &nft->ports.items[i];
+
+		if (known->ifindex == port->ifindex)
+			return port->key && known->key == port->key && known->domain == port->domain &&
+			       known->router == is_router(desired, port);
+	}
+	return false;
+}
+
+/* The links whose settings may have to be changed: of ports that are new, and of those that are no longer wanted.
+ * False: all of them are to be read. */
+static bool links_wanted(const struct nft_gate *nft, const struct gate_desired *desired,
+			 uint32_t ifindexes[LINKS_SINGLY_MAX], size_t *ret_count)
+{
+	size_t count = 0;
+
+	/* Interfaces that the policy names may be any. */
+	if (desired->via_count || !nft->known || !nft->committed || nft->problem[0] ||
+	    monotonic_ms() - nft->links_read_ms > LINKS_READ_MS)
+		return false;
+	for (size_t i = 0; i < desired->port_count; i++) {
+		if (is_remembered(nft, desired, &desired->ports[i]))
+			continue;
+		if (count == LINKS_SINGLY_MAX)
+			return false;
+		ifindexes[count++] = desired->ports[i].ifindex;
+	}
+	for (size_t i = 0; i < nft->befores.count; i++) {
+		if (still_wanted(desired, nft->befores.items[i].ifindex))
+			continue;
+		if (count == LINKS_SINGLY_MAX)
+			return false;
+		ifindexes[count++] = nft->befores.items[i].ifindex;
+	}
+	*ret_count = count;
+	return true;
+}
+
+static int links_get(struct nft_gate *nft, const struct gate_desired *desired, struct nft_links *ret_links,
+		     struct error *error)
+{
+	uint32_t ifindexes[LINKS_SINGLY_MAX];
+	size_t count;
+
+	if (links_wanted(nft, desired, ifindexes, &count))
+		return nft_links_read_some(ifindexes, count, ret_links, error);
+	nft->links_read_ms = monotonic_ms();
+	return nft_links_read(ret_links, error);
+}
+
 static int ports_remember(struct nft_gate *nft, const struct gate_desired *desired)
 {
 	nft->ports.count = 0;
@@ -175,7 +234,8 @@ static int ports_remember(struct nft_gate *nft, const struct gate_desired *desir
 
 		if (!port)
 			return -ENOMEM;
-		*port = (struct nft_port){desired->ports[i].ifindex, desired->ports[i].domain, desired->ports[i].mac};
+		*port = (struct nft_port){desired->ports[i].key, desired->ports[i].ifindex, desired->ports[i].domain,
+					  desired->ports[i].mac, is_router(desired, &desired->ports[i])};
 	}
 	return 0;
 }
@@ -351,10 +411,10 @@ int nft_gate_commit(struct nft_gate *nft, const struct gate_desired *desired, st
 	struct desired_door wanted = {0};
 	int rc;
 
-	nft->problem[0] = '\0';
-	rc = nft_links_read(&wanted.links, error);
+	rc = links_get(nft, desired, &wanted.links, error);
 	if (rc < 0)
 		return rc;
+	nft->problem[0] = '\0';
 	links_harden(nft, desired, &wanted.links);
 	rc = desired_collect(&wanted, nft, desired);
 	if (rc == 0)

@@ -13,10 +13,12 @@ struct nft_tally {
 	uint64_t packets, bytes;
 };
 
-/* Finds the port of an event by what the packet's report has. */
+/* A port of the last commit. Finds the port of an event by what the packet's report has. */
 struct nft_port {
+	uint64_t key; /* as gate_port.key */
 	uint32_t ifindex, domain;
 	struct mac mac;
+	bool router; /* it may be a multicast router */
 };
 
 struct nft_watch; /* nft_watch.c */
@@ -35,7 +37,8 @@ struct nft_gate {
 	struct nft_snapshot *snapshot; /* then; NULL where tables are owned: nobody else can change them */
 	struct text rendered;	       /* what `applied` was rendered from, but for the sets */
 	struct nft_befores befores;
-	struct map *tallies; /* decision → struct nft_tally */
+	int64_t links_read_ms; /* monotonic: when all links were last read, and their settings looked at */
+	struct map *tallies;   /* decision → struct nft_tally */
 	struct {
 		ARRAY_OF(struct nft_port);
 	} ports;
