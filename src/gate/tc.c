@@ -329,6 +329,23 @@ int tc_gate_check(struct tc_gate *tc, struct text *drift)
 	return drift->failed ? -ENOMEM : found;
 }
 
+int tc_gate_check_told(struct tc_gate *tc, struct text *drift)
+{
+	int found = 0;
+	void *value;
+
+	for (size_t i = 0; map_next(tc->ports, &i, NULL, NULL, &value);) {
+		struct tc_port *port = value;
+		int result = port->told ? port_check(tc, port, drift) : 0;
+
+		port->told = false;
+		if (result < 0)
+			return result;
+		found |= result;
+	}
+	return drift->failed ? -ENOMEM : found;
+}
+
 /* ---- Counters ------------------------------------------------------------------------------------------------------
  */
 

@@ -26,6 +26,8 @@ void tc_gate_rest(struct tc_gate *tc);
 bool tc_gate_port_is_open(const struct tc_gate *tc, uint32_t ifindex);
 
 int tc_gate_check(struct tc_gate *tc, struct text *drift);
+/* The same for the ports that the kernel told something of, and no more. */
+int tc_gate_check_told(struct tc_gate *tc, struct text *drift);
 int tc_gate_watch(struct tc_gate *tc, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error);
 int tc_gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,
 		      struct error *error);

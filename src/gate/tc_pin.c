@@ -199,10 +199,13 @@ int tc_pin_sweep(struct tc_gate *tc)
 
 		if (strncmp(entry->d_name, TC_PIN_NEW, strlen(TC_PIN_NEW)) == 0)
 			unlink(tc_pin_path(tc->pin_dir, entry->d_name, path));
-		else if (sscanf(entry->d_name, "link_%u_%15s", &ifindex, direction) == 2 && !tc_port_find(tc, ifindex))
+		else if (sscanf(entry->d_name, "link_%u_%15s", &ifindex, direction) == 2 &&
+			 !tc_port_find(tc, ifindex)) {
+			tc_grace_shorten(tc);
 			tc_tcx_detach(tc->pin_dir, ifindex, strcmp(direction, "egress") == 0 ? TC_EGRESS : TC_INGRESS);
-		else if (sscanf(entry->d_name, TC_MARK_CLSACT "%u", &ifindex) == 1 && !tc_port_find(tc, ifindex))
+		} else if (sscanf(entry->d_name, TC_MARK_CLSACT "%u", &ifindex) == 1 && !tc_port_find(tc, ifindex)) {
 			tc_clsact_detach(tc->pin_dir, ifindex);
+		}
 	}
 	closedir(dir);
 	return 0;

@@ -126,6 +126,7 @@ struct tc_port {
 	bool desired;			    /* of the apply under way */
 	bool open_pending;		    /* to be opened by the flip */
 	bool attached;			    /* as far as is known */
+	bool told;			    /* the kernel told of a change to its filters: to be looked at */
 };
 
 struct bulkhead_bpf;

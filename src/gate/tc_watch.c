@@ -46,12 +46,13 @@ static void events_read(struct loop *loop, int fd, uint32_t epoll_events, void *
 	ring_buffer__consume(tc->watch.ring);
 }
 
-/* Only what differs from what was applied is drift: our own changes are told of, too. */
-static void drift_look(struct tc_gate *tc, const char *who)
+/* Only what differs from what was applied is drift: our own changes are told of, too. `check`: at everything, or at
+ * what was told of. */
+static void drift_look(struct tc_gate *tc, int (*check)(struct tc_gate *tc, struct text *drift), const char *who)
 {
 	struct text drift = {0};
 
-	if (tc_gate_check(tc, &drift) > 0 && tc->watch.callbacks.on_drift)
+	if (check(tc, &drift) > 0 && tc->watch.callbacks.on_drift)
 		tc->watch.callbacks.on_drift(tc->watch.callbacks.arg, text_string(&drift), who);
 	text_free(&drift);
 }
@@ -87,7 +88,7 @@ static void pins_read(struct loop *loop, int fd, uint32_t epoll_events, void *ar
 		}
 	}
 	if (look)
-		drift_look(arg, "");
+		drift_look(arg, tc_gate_check, "");
 }
 
 /* The netlink port of the first socket of a process is its process number. */
@@ -108,13 +109,14 @@ static void process_name(uint32_t port, char *buffer, size_t size)
 
 struct filter_news {
 	struct tc_gate *tc;
-	bool ours;    /* a filter of one of our ports has gone or changed */
+	bool ours;    /* a filter of one of our ports has gone or changed: the port is `told` */
 	uint32_t who; /* netlink port of who did it */
 };
 
 static int filter_told(struct nl_msg *message, void *arg)
 {
 	struct filter_news *news = arg;
+	struct tc_port *port;
 	const struct nlmsghdr *header = nlmsg_hdr(message);
 	const struct tcmsg *tc = NLMSG_DATA(header);
 
@@ -124,7 +126,9 @@ static int filter_told(struct nl_msg *message, void *arg)
 	case RTM_DELTFILTER:
 	case RTM_DELQDISC:
 	case RTM_NEWTFILTER:
-		if (tc_port_find(news->tc, (uint32_t)tc->tcm_ifindex)) {
+		port = tc_port_find(news->tc, (uint32_t)tc->tcm_ifindex);
+		if (port) {
+			port->told = true;
 			news->ours = true;
 			news->who = header->nlmsg_pid;
 		}
@@ -150,12 +154,12 @@ static void filters_read(struct loop *loop, int fd, uint32_t epoll_events, void 
 		result = nl_recvmsgs_default(tc->watch.filters);
 	while (result >= 0);
 	/* An overrun: what was lost may have been about our filters. */
-	if (result == -NLE_NOMEM)
-		news.ours = true;
 	if (news.who)
 		process_name(news.who, who, sizeof(who));
-	if (news.ours)
-		drift_look(tc, who);
+	if (result == -NLE_NOMEM)
+		drift_look(tc, tc_gate_check, who);
+	else if (news.ours)
+		drift_look(tc, tc_gate_check_told, who);
 }
 
 static int filters_watch(struct tc_gate *tc, struct loop *loop, struct error *error)
@@ -216,7 +220,7 @@ static void lines_look(struct loop *loop, void *arg)
 		lead = !port->attached || port_leads(tc, port);
 	}
 	if (!lead)
-		drift_look(tc, "");
+		drift_look(tc, tc_gate_check, "");
 }
 
 static int lines_watch(struct tc_gate *tc, struct loop *loop, struct error *error)

@@ -344,5 +344,6 @@ int main(void)
 		printf("1..0 # SKIP namespaces or the BPF file system are not allowed here (not root?)\n");
 		return 0;
 	}
+	cmocka_set_test_filter(getenv("TEST_FILTER"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
