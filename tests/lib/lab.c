@@ -63,7 +63,8 @@ bool lab_open(struct lab *lab, const char **why)
 	lab->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	assert_true(lab->netns >= 0);
 	lab_run(lab, NULL,
-		"ip link set lo up && ip link add br0 type bridge mcast_snooping 0 && ip link set br0 up && "
+		"ip link set lo up && ip link add br0 address 02:00:00:00:09:01 type bridge mcast_snooping 0 && ip "
+		"link set br0 up && "
 		"ip addr add 10.9.0.1/24 dev br0");
 	lab->bridge = if_nametoindex("br0");
 	assert_int_equal(registry_new(&lab->registry), 0);
