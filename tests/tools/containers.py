@@ -64,7 +64,7 @@ class Container:
     gateway_mac = None
 
     def __init__(self, number):
-        self.number, self.name = number, f"c{number}"
+        self.number, self.name = number, f"start{number}"
         self.path = f"/run/netns/{self.name}"
         if not Container.gateway_mac:
             Container.gateway_mac = ioctl(SIOCGIFHWADDR, BRIDGE, b"")[18:24]
@@ -83,7 +83,7 @@ class Container:
         ioctl(SIOCSIFFLAGS, "v" + self.name, struct.pack("H", IFF_UP))
         call(libc.setns, self.namespace, CLONE_NEWNET)
         try:
-            ioctl(SIOCSIFADDR, "eth0", ipv4(f"10.9.{self.number // 250 + 1}.{self.number % 250 + 2}"))
+            ioctl(SIOCSIFADDR, "eth0", ipv4(f"10.9.{self.number // 250 + 100}.{self.number % 250 + 2}"))
             ioctl(SIOCSIFNETMASK, "eth0", ipv4("255.255.0.0"))
             ioctl(SIOCSIFFLAGS, "eth0", struct.pack("H", IFF_UP))
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -152,7 +152,7 @@ def wave_run(numbers, probe, figures):
         container.stop()
     # The kernel takes namespaces down in its own time, with the lock of all interfaces held: that is no start's time.
     end = time.monotonic() + GIVE_UP_S
-    while time.monotonic() < end and any(name.startswith("vc") for _, name in socket.if_nameindex()):
+    while time.monotonic() < end and any(name.startswith("vstart") for _, name in socket.if_nameindex()):
         time.sleep(0.002)
     return len(left)
 
