@@ -241,6 +241,10 @@ def adoption(host):
 
 SCENARIOS = (zones, reachability, first_packets, hot_plug, adoption)
 TESTS = [on(name)(scenario) for name in ("docker", "podman") for scenario in SCENARIOS]
+for scenario in (zones, reachability):
+    TESTS.append(on("podman", "cni")(scenario))
+    TESTS[-1].__name__ += "_cni"
+    TESTS[-1].__doc__ += " (networks by CNI)"
 
 if __name__ == "__main__":
     tap.main(TESTS)
