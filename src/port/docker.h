@@ -29,7 +29,8 @@ struct docker_member { /* a container on a network */
 };
 struct docker_network {
 	char *id, *name, *driver;
-	char *bridge; /* NULL: its driver is not `bridge` */
+	char *bridge;	  /* NULL: its driver is not `bridge` */
+	int64_t asked_ms; /* monotonic: its members are of then or later */
 	struct {
 		ARRAY_OF(struct prefix);
 	} subnets;
@@ -48,6 +49,7 @@ struct docker_job {
 	enum docker_job_kind kind;
 	char id[ENGINE_ID_SIZE + 1];
 	bool again;	   /* wanted once more while it is under way */
+	int64_t asked_ms;  /* monotonic */
 	struct http *http; /* NULL: not begun */
 };
 
@@ -82,6 +84,8 @@ void docker_network_free(void *value); /* a docker_network, itself too; NULL is 
 void docker_want(struct docker *docker, enum docker_job_kind kind, const char *id);
 void docker_connect(struct docker *docker); /* begins to follow the events; again and again while it fails */
 void docker_jobs_free(struct docker *docker);
+/* It has been asked for something for so long that its files are the better source. */
+bool docker_is_silent(const struct docker *docker);
 /* What a line of /events makes worth asking for. */
 struct docker_event {
 	char container[ENGINE_ID_SIZE + 1], network[ENGINE_ID_SIZE + 1]; /* "": none */
@@ -92,6 +96,9 @@ void docker_event_parse(const char *line, size_t size, struct docker_event *ret_
 /* docker_store.c: what was heard. Both take over what is given, also on failure. 0, 1 (there is nothing new in it, only
  * of networks) or -errno. */
 int docker_keep_container(struct docker *docker, struct engine_record *record);
+/* The record of a container, of `since_ms` or later: the one that is kept, or what its file says now, which is kept
+ * then. NULL: it must be asked for. */
+const struct engine_record *docker_record_since(struct docker *docker, const char *id, int64_t since_ms);
 int docker_keep_network(struct docker *docker, struct docker_network *network);
 void docker_forget_container(struct docker *docker, const char *id);
 void docker_forget_network(struct docker *docker, const char *id);

@@ -9,6 +9,8 @@
 /* Docker that is not there may come at any time; asking costs one connect(). */
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS	 10000
+/* An answer for a container waits until its start is over, which takes less. */
+#define SILENCE_MS 2000
 
 /* /events?filters={"type":["container","network"],"event":[...]}: checks of containers' health would flood us. */
 #define EVENTS_TARGET                                                                \
@@ -103,9 +105,9 @@ static int heard_list(struct docker *docker, const json_t *list)
 	return 0;
 }
 
-static int heard_container(struct docker *docker, const json_t *json, uint64_t hash)
+static int heard_container(struct docker *docker, const json_t *json, uint64_t hash, int64_t asked_ms)
 {
-	const struct engine_record *known;
+	struct engine_record *known;
 	struct engine_record record;
 	int r = engine_record_parse(json, "docker", &record);
 
@@ -119,21 +121,25 @@ static int heard_container(struct docker *docker, const json_t *json, uint64_t h
 		return r;
 	}
 	if (known && known->hash == hash) {
+		/* Nothing new, but for the port that needs to know that it is still so. */
+		known->asked_ms = asked_ms;
 		engine_record_free(&record);
 		return 1;
 	}
+	record.asked_ms = asked_ms;
 	record.hash = hash;
 	record.owner.cgroup = engine_cgroup(docker->watch->options.proc, record.pid, record.owner.id);
 	return docker_keep_container(docker, &record);
 }
 
-static int heard_network(struct docker *docker, const json_t *json)
+static int heard_network(struct docker *docker, const json_t *json, int64_t asked_ms)
 {
 	struct docker_network *network;
 	int r = docker_network_parse(json, &network);
 
 	if (r < 0)
 		return r == -EINVAL ? -EBADMSG : r;
+	network->asked_ms = asked_ms;
 	return docker_keep_network(docker, network);
 }
 
@@ -158,7 +164,7 @@ static int heard_networks(struct docker *docker, const json_t *list)
 		int r = 1;
 
 		if (!map_get_text(docker->networks, port_json_text(item, "Id")))
-			r = heard_network(docker, item);
+			r = heard_network(docker, item, 0);
 		if (r == -ENOMEM)
 			return r;
 		if (r == 0)
@@ -189,13 +195,13 @@ static int job_heard(struct docker_job *job, int status, const char *body, size_
 		r = heard_list(docker, json);
 		break;
 	case DOCKER_INSPECT:
-		r = heard_container(docker, json, engine_hash(body, size));
+		r = heard_container(docker, json, engine_hash(body, size), job->asked_ms);
 		break;
 	case DOCKER_NETWORKS:
 		r = heard_networks(docker, json);
 		break;
 	case DOCKER_NETWORK:
-		r = heard_network(docker, json);
+		r = heard_network(docker, json, job->asked_ms);
 		break;
 	case DOCKER_JOB_MAX:
 		break;
@@ -213,6 +219,7 @@ static void job_done(void *arg, int status, const char *body, size_t size)
 	if (status == 200 || status == 404) {
 		r = job_heard(job, status, body, size);
 		docker->reachable = true;
+		docker->backoff_ms = 0;
 		docker->why[0] = '\0';
 	}
 	/* One answer that fails (too large, too late, a container in trouble) says nothing of the others. When Docker
@@ -251,6 +258,7 @@ static void jobs_start(struct docker *docker)
 		if (job->http || (inspect ? inspects >= DOCKER_INSPECTS_MAX : others >= DOCKER_OTHERS_MAX))
 			continue;
 		job_target(job, target, sizeof(target));
+		job->asked_ms = monotonic_ms();
 		int r = http_get(docker->watch->loop, docker->watch->options.docker_socket, target, NULL, job_done, job,
 				 &job->http);
 		if (r < 0) {
@@ -283,6 +291,17 @@ void docker_want(struct docker *docker, enum docker_job_kind kind, const char *i
 	snprintf(job->id, sizeof(job->id), "%s", id ? id : "");
 	*at = job;
 	jobs_start(docker);
+}
+
+bool docker_is_silent(const struct docker *docker)
+{
+	int64_t now_ms = monotonic_ms();
+
+	for (const struct docker_job *job = docker->jobs; job; job = job->next) {
+		if (job->http && now_ms - job->asked_ms > SILENCE_MS)
+			return true;
+	}
+	return false;
 }
 
 void docker_jobs_free(struct docker *docker)
@@ -365,7 +384,6 @@ void docker_connect(struct docker *docker)
 		retry_later(docker);
 		return;
 	}
-	docker->backoff_ms = 0;
 	docker_want(docker, DOCKER_NETWORKS, NULL);
 	docker_want(docker, DOCKER_LIST, NULL);
 }

@@ -44,6 +44,7 @@ int docker_read_record(const struct docker *docker, const char *id, struct engin
 {
 	char path[PATH_MAX];
 	AUTO_FREE char *data = NULL;
+	int64_t asked_ms = monotonic_ms();
 	size_t size;
 	json_t *json;
 	int r;
@@ -71,7 +72,26 @@ int docker_read_record(const struct docker *docker, const char *id, struct engin
 		return r;
 	}
 	ret_record->owner.cgroup = engine_cgroup(docker->watch->options.proc, ret_record->pid, id);
+	ret_record->asked_ms = asked_ms;
 	return 0;
+}
+
+/* Those whose files are no more: nobody else tells, while the API is silent. */
+static void forget_gone(struct docker *docker)
+{
+	char path[PATH_MAX];
+	const void *key;
+
+	for (size_t at = 0; map_next(docker->containers, &at, &key, NULL, NULL);) {
+		char id[ENGINE_ID_SIZE + 1];
+
+		memcpy(id, key, ENGINE_ID_SIZE);
+		id[ENGINE_ID_SIZE] = '\0';
+		if (snprintf(path, sizeof(path), "%s/containers/%s", docker->watch->options.docker_root, id) <
+			    (int)sizeof(path) &&
+		    access(path, F_OK) < 0 && errno == ENOENT)
+			docker_forget_container(docker, id);
+	}
 }
 
 void docker_read_all(struct docker *docker)
@@ -100,8 +120,10 @@ void docker_read_all(struct docker *docker)
 			engine_record_free(&record);
 		}
 	}
-	if (listing)
-		closedir(listing);
+	if (!listing)
+		return;
+	closedir(listing);
+	forget_gone(docker);
 }
 
 /* cgroup2 is what counts where it is used; on older hosts any hierarchy tells the same. */

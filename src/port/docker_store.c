@@ -36,6 +36,22 @@ int docker_keep_container(struct docker *docker, struct engine_record *record)
 	return 0;
 }
 
+const struct engine_record *docker_record_since(struct docker *docker, const char *id, int64_t since_ms)
+{
+	const struct engine_record *kept = map_get_text(docker->containers, id);
+	struct engine_record record;
+
+	if (kept && kept->asked_ms >= since_ms)
+		return kept;
+	if (docker_read_record(docker, id, &record) < 0)
+		return NULL;
+	if (!record.running || !record.sandbox) {
+		engine_record_free(&record);
+		return NULL;
+	}
+	return docker_keep_container(docker, &record) < 0 ? NULL : map_get_text(docker->containers, id);
+}
+
 static bool same_members(const struct docker_network *a, const struct docker_network *b)
 {
 	if (a->members.count != b->members.count)

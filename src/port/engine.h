@@ -27,6 +27,7 @@ struct engine_record {
 	bool published_later;	 /* it publishes ports whose numbers on the host are not said yet */
 	char *sandbox;		 /* name of the file that pins its own namespace; NULL: it has none */
 	int32_t pid;		 /* 0: not running, or not said */
+	int64_t asked_ms;	 /* monotonic; what it says was true then or later; 0 from here */
 	uint64_t hash;		 /* of the text that it was made of, by whoever keeps it: 0 from here */
 	char reason[REASON_MAX]; /* not "": it can't be used, because of this */
 	struct {

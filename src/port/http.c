@@ -195,9 +195,12 @@ static int http_progress(struct http *http, bool closed)
 	return http->length >= 0 ? -ECONNRESET : 0;
 }
 
+/* So many, and the others have their turn: who sends without end is not waited for. */
+#define READS_MAX 64
+
 static int http_read(struct http *http)
 {
-	for (;;) {
+	for (int i = 0; i < READS_MAX; i++) {
 		int r = http_grow(http);
 		ssize_t n;
 
@@ -214,6 +217,7 @@ static int http_read(struct http *http)
 		if (r <= 0)
 			return r;
 	}
+	return 1;
 }
 
 static int http_write(struct http *http)

@@ -86,10 +86,13 @@ static enum runtime_answer answer_early(struct docker *docker, const struct dock
 					char reason[REASON_MAX])
 {
 	int32_t pid;
-	const struct docker_member *member = member_behind(docker, network, question, &pid);
+	const struct docker_member *member = NULL;
 	struct engine_record record;
 	int r;
 
+	/* What was on it before may have been the same container with another address. */
+	if (question->adopted || network->asked_ms >= question->since_ms)
+		member = member_behind(docker, network, question, &pid);
 	if (!member)
 		return RUNTIME_PENDING;
 	/* The whole record follows. */
@@ -108,15 +111,23 @@ static enum runtime_answer answer_early(struct docker *docker, const struct dock
 	return r < 0 ? RUNTIME_PENDING : RUNTIME_OWNS;
 }
 
-static enum runtime_answer answer_record(struct docker *docker, const struct engine_record *record,
+/* `known` leads to the port's namespace; its endpoints may be of a time before the port. */
+static enum runtime_answer answer_record(struct docker *docker, const struct engine_record *known,
 					 const struct docker_network *network, const struct runtime_question *question,
 					 struct evidence *evidence, char reason[REASON_MAX])
 {
-	const struct engine_endpoint *endpoint = engine_endpoint_find(record, network ? network->id : NULL, question);
+	const struct engine_record *record = known;
+	const struct engine_endpoint *endpoint = NULL;
+	char id[ENGINE_ID_SIZE + 1];
 
+	snprintf(id, sizeof(id), "%s", known->owner.id); /* `known` may be replaced */
+	if (!question->adopted)
+		record = docker_record_since(docker, id, question->since_ms);
+	if (record && strcmp(record->sandbox, namespace_pin(question->namespace, NAMESPACE_DIR_DOCKER)) == 0)
+		endpoint = engine_endpoint_find(record, network ? network->id : NULL, question);
 	if (!endpoint) {
 		/* Connected to this network while it runs: the record is older than that. */
-		docker_want(docker, DOCKER_INSPECT, record->owner.id);
+		docker_want(docker, DOCKER_INSPECT, id);
 		snprintf(reason, REASON_MAX, "Docker has not yet said which network it is on");
 		return RUNTIME_PENDING;
 	}
@@ -160,7 +171,7 @@ static enum runtime_answer docker_ask(void *state, const struct runtime_question
 			 text_escape(shown, sizeof(shown), pin));
 		return RUNTIME_PENDING;
 	}
-	if (!docker->reachable || docker->list_failed)
+	if (!docker->reachable || docker->list_failed || docker_is_silent(docker))
 		docker_read_all(docker);
 	network = question->bridge ? docker_by_bridge(docker, question->bridge->name) : NULL;
 	record = docker_by_sandbox(docker, pin);
