@@ -467,7 +467,7 @@ static void write_labels(struct random_state *random, struct text *text)
 	static const char *const groups[] = {"0", "1", "2", "01", "12", "012", "012", "01", "12", ""};
 	uint32_t zone = random_below(random, random_chance(random, 40) ? ZONES + 1 : ZONES);
 
-	text_appendf(text, "    labels: { z: z%u, g: \"%s\" }\n    ports:\n", zone, PICK(random, groups));
+	text_appendf(text, "    labels: { z: z%u, g: \"%s\" }\n", zone, PICK(random, groups));
 }
 
 char *random_world_text(struct random_state *random)
@@ -491,8 +491,17 @@ char *random_world_text(struct random_state *random)
 		text_appendf(&text, "  - name: c%u\n    runtime: docker\n    image: i%u:latest\n", i,
 			     random_below(random, 3));
 		write_labels(random, &text);
+		text_append(&text, "    ports:\n");
 		for (uint32_t port = 0; port < ports; port++)
 			write_port(random, &text, i, port, &taken);
+	}
+	/* Some share the namespace of one of these. */
+	for (uint32_t i = 0; i < containers; i++) {
+		if (!random_chance(random, 20))
+			continue;
+		text_appendf(&text, "  - name: s%u\n    runtime: docker\n    shares: c%u\n", i,
+			     random_below(random, containers));
+		write_labels(random, &text);
 	}
 	return text_take(&text);
 }
