@@ -253,6 +253,11 @@ def forwarding(_):
             file.write("1")
 
 
+def route_localnet(_):
+    with open("/proc/sys/net/ipv4/conf/all/route_localnet", "w", encoding="ascii") as file:
+        file.write("1")
+
+
 def conntrack_flush():
     """What `conntrack -F` does, in this namespace."""
     message = struct.pack("=IHHIIBBH", 20, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, 5, 1, 0, 0, 0, 0)
@@ -356,6 +361,27 @@ def outgoing(host):
         tap.equal(reached(wanted), wanted, f"a rule to the {where}")
 
 
+def loopback(host):
+    """a container that sends packets for 127.0.0.1 to the host, which Docker lets in (route_localnet), gets nowhere"""
+    scene(host)
+    near = host.guests["near"]
+    near.call(route_localnet)
+    near.run("ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
+    near.run("ip", "route", "flush", "table", "local", "root", "127.0.0.0/8")
+    near.run("ip", "route", "add", "127.0.0.1", "via", gateway("near", 4), "dev", "eth0")
+    host.agent.listen("tcp", 9000, "127.0.0.1")
+    ports = (PORTS["loopback"], 9000)  # the container's published one, and one of the host's own
+    for port in ports:
+        tap.expect(near.reach("tcp", "127.0.0.1", port, 5), f"nobody polices: {port}")
+    host.policy(POLICY.format("near") + "  - { from: near, to: host, allow: all }\n")
+    host.start()
+    host.wait_guests(*GUESTS)
+    tap.expect(near.reach("tcp", gateway("near", 4), PORTS["all"], 5), "it may, by an address that is the host's outside")
+    for port in ports:
+        tap.expect(not near.reach("tcp", "127.0.0.1", port, 1), f"127.0.0.1:{port}")
+    host.wait_flow(from_="near", verdict="deny", reason="martian")
+
+
 def on_flows(name, families, engine, *options):
     @on(engine, *options)
     def test(host):
@@ -387,6 +413,7 @@ TESTS = [
     on_flows("docker_ip6tables", (4, 6), "docker", "--experimental", "--ip6tables"),
     on_flows("podman", (4, 6), "podman"),
     on("docker")(outgoing),
+    on("docker", "--userland-proxy=false")(loopback),
 ]
 
 if __name__ == "__main__":
