@@ -33,7 +33,8 @@ static const char usage[] =
 	"      --no-tcx            use clsact filters, even where the kernel has tcx\n"
 	"      --docker-socket PATH, --docker-root DIR, --docker-netns DIR, --podman-root DIR, --netns DIR, "
 	"--netns-meta DIR,\n"
-	"      --containerd-state DIR, --containerd-root DIR, --crio-run DIR, --cni-results DIR, --proc DIR\n"
+	"      --containerd-state DIR, --containerd-root DIR, --crio-run DIR, --lxc-path DIR, --incus-root DIR,\n"
+	"      --lxd-root DIR, --machines DIR, --runc-root DIR, --crun-root DIR, --cni-results DIR, --proc DIR\n"
 	"                          where the runtimes keep what they know\n"
 	"  -v, --verbose           say more\n"
 	"  -h, --help              this text\n"
@@ -63,6 +64,12 @@ enum option_id {
 	OPTION_CONTAINERD_STATE,
 	OPTION_CONTAINERD_ROOT,
 	OPTION_CRIO_RUN,
+	OPTION_LXC_PATH,
+	OPTION_INCUS_ROOT,
+	OPTION_LXD_ROOT,
+	OPTION_MACHINES,
+	OPTION_RUNC_ROOT,
+	OPTION_CRUN_ROOT,
 	OPTION_PROC,
 };
 
@@ -89,6 +96,12 @@ static const struct option long_options[] = {
 	{"containerd-state", required_argument, NULL, OPTION_CONTAINERD_STATE},
 	{"containerd-root", required_argument, NULL, OPTION_CONTAINERD_ROOT},
 	{"crio-run", required_argument, NULL, OPTION_CRIO_RUN},
+	{"lxc-path", required_argument, NULL, OPTION_LXC_PATH},
+	{"incus-root", required_argument, NULL, OPTION_INCUS_ROOT},
+	{"lxd-root", required_argument, NULL, OPTION_LXD_ROOT},
+	{"machines", required_argument, NULL, OPTION_MACHINES},
+	{"runc-root", required_argument, NULL, OPTION_RUNC_ROOT},
+	{"crun-root", required_argument, NULL, OPTION_CRUN_ROOT},
 	{"proc", required_argument, NULL, OPTION_PROC},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -117,6 +130,12 @@ static struct daemon_options options = {
 		 .containerd_state = "/run/containerd",
 		 .containerd_root = "/var/lib/containerd",
 		 .crio_run = "/run/containers/storage",
+		 .lxc_path = "/var/lib/lxc",
+		 .incus_root = "/var/lib/incus",
+		 .lxd_root = "/var/lib/lxd",
+		 .machines_dir = "/run/systemd/machines",
+		 .runc_root = "/run/runc",
+		 .crun_root = "/run/crun",
 		 .proc = "/proc"},
 };
 
@@ -166,6 +185,18 @@ static const char **path_option(int option)
 		return &options.port.containerd_root;
 	case OPTION_CRIO_RUN:
 		return &options.port.crio_run;
+	case OPTION_LXC_PATH:
+		return &options.port.lxc_path;
+	case OPTION_INCUS_ROOT:
+		return &options.port.incus_root;
+	case OPTION_LXD_ROOT:
+		return &options.port.lxd_root;
+	case OPTION_MACHINES:
+		return &options.port.machines_dir;
+	case OPTION_RUNC_ROOT:
+		return &options.port.runc_root;
+	case OPTION_CRUN_ROOT:
+		return &options.port.crun_root;
 	case OPTION_PROC:
 		return &options.port.proc;
 	default:

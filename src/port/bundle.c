@@ -127,6 +127,25 @@ void bundle_set_process(const char *proc, int32_t pid, struct bundle *bundle)
 	bundle->process_cgroup = TAKE(cgroup);
 }
 
+void bundle_keep_process(const char *proc, const struct process *process, struct bundle *bundle)
+{
+	AUTO_FREE char *cgroup = bundle_cgroup(proc, process->pid, bundle);
+
+	if (!process_is_still(proc, process))
+		return;
+	bundle->process = *process;
+	free(bundle->process_cgroup);
+	bundle->process_cgroup = TAKE(cgroup);
+}
+
+static int claim_on_bridge(const struct runtime_question *question, struct evidence *evidence)
+{
+	evidence->claim = true;
+	if (question->bridge && !evidence->owner.network)
+		evidence->owner.network = strdup(question->bridge->name);
+	return question->bridge && !evidence->owner.network ? -ENOMEM : 0;
+}
+
 enum runtime_answer bundle_answer(const struct bundle *bundle, struct port_watch *watch,
 				  const struct runtime_question *question, struct evidence *evidence,
 				  char reason[REASON_MAX])
@@ -142,6 +161,9 @@ enum runtime_answer bundle_answer(const struct bundle *bundle, struct port_watch
 		r = -ENOMEM;
 	if (r == 0 && question->owner_only)
 		evidence->claim = true;
+	/* Who is not called in any way towards CNI has a result only by chance: nobody waits for it. */
+	else if (r == 0 && !bundle->cni && !cni_cache_find(watch->cni, question, NULL))
+		r = claim_on_bridge(question, evidence);
 	else if (r == 0)
 		r = cni_cache_evidence(watch->cni, question, bundle->cni ? bundle->cni : "", evidence, reason);
 	if (r < 0) {

@@ -51,9 +51,13 @@ void bundle_free(void *value);				      /* NULL is fine */
  * configuration; -EINVAL: of another runtime's; -ENOMEM. */
 int bundle_parse_containerd(const json_t *config, struct bundle *bundle);
 int bundle_parse_crio(const json_t *config, struct bundle *bundle);
+/* Of no engine's, such as runc and crun start by hand: all annotations are labels. */
+int bundle_parse_plain(const json_t *config, const char *runtime, struct bundle *bundle);
 
 /* Keeps the process as the bundle's first, if it is in its control group. */
 void bundle_set_process(const char *proc, int32_t pid, struct bundle *bundle);
+/* The same with a process whose start is on record, too: its control group proves nothing more. */
+void bundle_keep_process(const char *proc, const struct process *process, struct bundle *bundle);
 
 /* The answer for a port of this bundle's. */
 enum runtime_answer bundle_answer(const struct bundle *bundle, struct port_watch *watch,
@@ -75,9 +79,12 @@ struct bundles {
 };
 struct bundle_folder { /* one that holds a folder for each container */
 	const char *path;
-	const char *place; /* containerd's namespace, or NULL */
-	const char *below; /* where the files are, below the container's folder: "" or "/userdata" */
+	const char *place;	 /* containerd's namespace, or NULL */
+	const char *below;	 /* where the files are, below the container's folder: "" or "/userdata" */
+	const char *config_file; /* NULL: config.json */
 	const char *pid_file;
+	/* `pid_file` is JSON, with the time of the start. 0 or -EBADMSG. NULL: it is the number alone. */
+	int (*process)(const json_t *state, struct process *ret_process);
 	int (*parse)(const json_t *config, struct bundle *bundle);
 	/* Adds what is known elsewhere, before `parse`. 0, -EAGAIN: not yet; -ENOMEM. May be NULL. */
 	int (*learn)(struct bundles *bundles, struct bundle *bundle);

@@ -171,6 +171,37 @@ int bundle_parse_containerd(const json_t *config, struct bundle *bundle)
 	return r == 0 ? containerd_labels(bundle, annotations) : r;
 }
 
+/* Engines leave their containers in the runtimes' own folders, too, and know more of them. */
+static bool is_an_engines(const json_t *annotations)
+{
+	static const char *const prefixes[] = {"io.container.manager", "io.podman.", "io.kubernetes.", "nerdctl/",
+					       "io.containerd."};
+	void *at;
+
+	for (at = json_object_iter((json_t *)annotations); at; at = json_object_iter_next((json_t *)annotations, at)) {
+		for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+			if (strncmp(json_object_iter_key(at), prefixes[i], strlen(prefixes[i])) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+int bundle_parse_plain(const json_t *config, const char *runtime, struct bundle *bundle)
+{
+	const json_t *annotations = json_object_get(config, "annotations");
+	int r;
+
+	if (is_an_engines(annotations))
+		return -EINVAL;
+	r = network_parse(config, bundle);
+	if (r == 0)
+		r = owner_start(bundle, runtime);
+	if (r == 0)
+		r = keep_text(bundle, bundle->id, PORT_NAME_MAX, "name", &bundle->owner.name);
+	return r == 0 ? keep_labels(bundle, annotations) : r;
+}
+
 /* Labels stand there as JSON's text. */
 static int crio_labels(struct bundle *bundle, const char *text)
 {

@@ -110,28 +110,49 @@ static int pid_read(const char *folder, const char *name)
 }
 
 /* Half written or gone meanwhile: the next change has it. */
-static int config_read(struct bundles *bundles, const char *folder, const struct bundle_folder *kind,
-		       struct bundle *bundle)
+static int json_read(const char *folder, const char *name, json_t **ret_json)
 {
 	AUTO_FREE char *data = NULL;
 	char path[PATH_MAX];
 	size_t size;
-	json_t *config;
 	int r;
 
-	if (snprintf(path, sizeof(path), "%s/config.json", folder) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	r = file_read(path, BUNDLE_CONFIG_MAX, &data, &size, NULL);
 	if (r < 0)
 		return r;
-	config = port_json_parse(data, size);
-	r = config ? 0 : -EBADMSG;
+	*ret_json = port_json_parse(data, size);
+	return *ret_json ? 0 : -EBADMSG;
+}
+
+static int config_read(struct bundles *bundles, const char *folder, const struct bundle_folder *kind,
+		       struct bundle *bundle)
+{
+	json_t *config = NULL;
+	int r = json_read(folder, kind->config_file ? kind->config_file : "config.json", &config);
+
 	if (r == 0 && kind->learn)
 		r = kind->learn(bundles, bundle);
 	if (r == 0)
 		r = kind->parse(config, bundle);
 	json_decref(config);
 	return r;
+}
+
+/* A record with the time of the start leaves no doubt of who is meant; a number alone needs the control group. */
+static void process_read(const char *proc, const char *folder, const struct bundle_folder *kind, struct bundle *bundle)
+{
+	struct process process = {0};
+	json_t *state = NULL;
+
+	if (!kind->process) {
+		bundle_set_process(proc, pid_read(folder, kind->pid_file), bundle);
+		return;
+	}
+	if (json_read(folder, kind->pid_file, &state) == 0 && kind->process(state, &process) == 0)
+		bundle_keep_process(proc, &process, bundle);
+	json_decref(state);
 }
 
 /* What is not complete is followed, and read again with every change. */
@@ -153,7 +174,7 @@ static int bundle_read(struct bundles *bundles, const struct bundle_folder *kind
 		bundle->has_config = r == 0;
 	}
 	if (bundle->has_config)
-		bundle_set_process(bundles->watch->options.proc, pid_read(folder, kind->pid_file), bundle);
+		process_read(bundles->watch->options.proc, folder, kind, bundle);
 	if ((bundle->has_config && bundle->process.pid > 0) || bundle->is_others) {
 		follow_end(bundles->follow, bundle->follow);
 		bundle->follow = -1;
@@ -372,15 +393,19 @@ int bundles_pins(void *state, struct processes *processes)
 
 int bundles_list(void *state, struct port_watch *watch)
 {
-	const struct bundles *bundles = state;
+	struct bundles *bundles = state;
 	const char *proc = watch->options.proc;
 	void *value;
 
+	/* Who uses the host's network has no port that anybody would ask for. */
+	if (!bundles->is_read)
+		bundles_update(bundles);
 	for (size_t at = 0; map_next(bundles->map, &at, NULL, NULL, &value);) {
 		const struct bundle *bundle = value;
 
 		if (bundle->network != BUNDLE_HOST || (bundle->pod && !bundle->is_pod) || !bundle->owner.name ||
-		    !process_is_still(proc, &bundle->process) || !engine_is_on_host(proc, bundle->process.pid))
+		    !process_is_still(proc, &bundle->process) ||
+		    !process_shares_namespace(proc, bundle->process.pid, "net"))
 			continue;
 		if (unpoliced_add(watch, bundle->owner.name, bundle->owner.runtime, "it uses the host's network") < 0)
 			return -ENOMEM;

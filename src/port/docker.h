@@ -10,6 +10,7 @@
 #define BULKHEAD_PORT_DOCKER_H
 
 #include "base/map.h"
+#include "cgroup.h"
 #include "engine.h"
 #include "http.h"
 #include "watch.h"
@@ -21,7 +22,6 @@
 #define DOCKER_CONTAINERS_MAX 16384u
 #define DOCKER_NETWORKS_MAX   4096u
 #define DOCKER_FILE_MAX	      (1u << 20) /* config.v2.json */
-#define DOCKER_CGROUPS_MAX    16u
 
 struct docker_member { /* a container on a network */
 	char *id;
@@ -64,11 +64,10 @@ struct docker {
 	/* The list can't be had (labels of many megabytes are enough): the files tell the same. */
 	bool list_failed;
 	char why[REASON_MAX];
-	struct map *containers;		   /* id → engine_record */
-	struct map *networks;		   /* id → docker_network */
-	bool left_out;			   /* DOCKER_CONTAINERS_MAX or DOCKER_NETWORKS_MAX was hit */
-	char *cgroups[DOCKER_CGROUPS_MAX]; /* mount points */
-	size_t cgroup_count;
+	struct map *containers; /* id → engine_record */
+	struct map *networks;	/* id → docker_network */
+	bool left_out;		/* DOCKER_CONTAINERS_MAX or DOCKER_NETWORKS_MAX was hit */
+	struct cgroups cgroups;
 	int64_t files_ms; /* when the files were last read */
 	struct {
 		ARRAY_OF(struct published);
@@ -113,7 +112,6 @@ const struct docker_network *docker_by_bridge(const struct docker *docker, const
 /* docker_files.c: what Docker leaves in files and processes. */
 int docker_read_record(const struct docker *docker, const char *id, struct engine_record *ret_record); /* of one */
 void docker_read_all(struct docker *docker); /* every record, when the API does not answer */
-void docker_find_cgroups(struct docker *docker);
 /* A process of this container's control group that is in the namespace that has the number `nsid` here; 0: none. */
 int32_t docker_process_in(const struct docker *docker, const char *id, int32_t nsid);
 

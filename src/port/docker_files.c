@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +13,6 @@
 
 /* Reading every file is for when the API is silent; that may last, and ports be many. */
 #define FILES_REST_MS 1000
-/* Processes of a control group that are looked at: the first is the container's own. */
-#define CGROUP_PIDS_MAX	 8
-#define CGROUP_PROCS_MAX 4096
 
 /* hostconfig.json is small beside it, and tells of the host's network and of the ports to be published. */
 static int read_host_config(const struct docker *docker, const char *id, struct engine_record *record)
@@ -126,49 +122,15 @@ void docker_read_all(struct docker *docker)
 	forget_gone(docker);
 }
 
-/* cgroup2 is what counts where it is used; on older hosts any hierarchy tells the same. */
-void docker_find_cgroups(struct docker *docker)
-{
-	char path[PATH_MAX];
-	const struct mntent *mount;
-	FILE *mounts;
-
-	for (size_t i = 0; i < docker->cgroup_count; i++)
-		free(docker->cgroups[i]);
-	docker->cgroup_count = 0;
-	if (snprintf(path, sizeof(path), "%s/self/mounts", docker->watch->options.proc) >= (int)sizeof(path))
-		return;
-	mounts = setmntent(path, "re");
-	while (mounts && docker->cgroup_count < DOCKER_CGROUPS_MAX && (mount = getmntent(mounts))) {
-		if (strcmp(mount->mnt_type, "cgroup") != 0 && strcmp(mount->mnt_type, "cgroup2") != 0)
-			continue;
-		docker->cgroups[docker->cgroup_count] = strdup(mount->mnt_dir);
-		if (docker->cgroups[docker->cgroup_count])
-			docker->cgroup_count++;
-	}
-	if (mounts)
-		endmntent(mounts);
-}
-
 /* The process, or 0. */
-static int32_t cgroup_find(const struct docker *docker, const char *path, int32_t nsid, bool *ret_found)
+static int32_t cgroup_find(const struct docker *docker, const char *folder, int32_t nsid, bool *ret_found)
 {
-	char data[CGROUP_PROCS_MAX];
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, data, sizeof(data) - 1);
-	char *at = data, *end;
+	int32_t pids[CGROUP_PIDS_MAX];
+	size_t count = cgroup_pids(folder, pids, ret_found);
 
-	if (n <= 0)
-		return 0;
-	data[n] = '\0';
-	*ret_found = true;
-	for (int i = 0; i < CGROUP_PIDS_MAX; i++, at = end) {
-		long pid = strtol(at, &end, 10);
-
-		if (end == at || pid > INT32_MAX)
-			return 0;
-		if (engine_process_is_in(docker->watch, (int32_t)pid, nsid))
-			return (int32_t)pid;
+	for (size_t i = 0; i < count; i++) {
+		if (engine_process_is_in(docker->watch, pids[i], nsid))
+			return pids[i];
 	}
 	return 0;
 }
@@ -178,12 +140,12 @@ int32_t docker_process_in(const struct docker *docker, const char *id, int32_t n
 	/* Docker's own driver, and systemd's. Elsewhere (--cgroup-parent) the port waits for the record. */
 	static const char *const parents[] = {"docker/", "system.slice/docker-"}, *const ends[] = {"", ".scope"};
 
-	for (size_t i = 0; i < docker->cgroup_count; i++) {
+	for (size_t i = 0; i < docker->cgroups.count; i++) {
 		for (int form = 0; form < 2; form++) {
 			char path[PATH_MAX];
 			bool found = false;
-			int length = snprintf(path, sizeof(path), "%s/%s%s%s/cgroup.procs", docker->cgroups[i],
-					      parents[form], id, ends[form]);
+			int length = snprintf(path, sizeof(path), "%s/%s%s%s", docker->cgroups.mounts[i], parents[form],
+					      id, ends[form]);
 
 			int32_t pid = length < (int)sizeof(path) ? cgroup_find(docker, path, nsid, &found) : 0;
 

@@ -461,17 +461,3 @@ char *engine_cgroup(const char *proc, int32_t pid, const char *id)
 	}
 	return NULL;
 }
-
-bool engine_is_on_host(const char *proc, int32_t pid)
-{
-	char path[PATH_MAX], own[64], its[64];
-	ssize_t own_size, its_size;
-
-	if (pid <= 0 || snprintf(path, sizeof(path), "%s/%d/ns/net", proc, pid) >= (int)sizeof(path))
-		return false;
-	its_size = readlink(path, its, sizeof(its));
-	if (snprintf(path, sizeof(path), "%s/self/ns/net", proc) >= (int)sizeof(path))
-		return false;
-	own_size = readlink(path, own, sizeof(own));
-	return own_size > 0 && own_size == its_size && memcmp(own, its, (size_t)own_size) == 0;
-}

@@ -82,7 +82,5 @@ bool engine_process_is_in(const struct port_watch *watch, int32_t pid, int32_t n
 /* The control group of a container's process, cut behind the part that holds the container's id: what is below is the
  * container's own work. NULL: it has none that says so. The caller frees. */
 char *engine_cgroup(const char *proc, int32_t pid, const char *id);
-/* The process uses the host's network: its network namespace is ours. */
-bool engine_is_on_host(const char *proc, int32_t pid);
 
 #endif

@@ -16,6 +16,10 @@ const struct runtime *const runtimes[RUNTIME_COUNT] = {
 	[RUNTIME_CONTAINERD] = &runtime_containerd,
 	[RUNTIME_CRIO] = &runtime_crio,
 	[RUNTIME_PODMAN] = &runtime_podman,
+	[RUNTIME_LXC] = &runtime_lxc,
+	[RUNTIME_NSPAWN] = &runtime_nspawn,
+	[RUNTIME_RUNC] = &runtime_runc,
+	[RUNTIME_CRUN] = &runtime_crun,
 	[RUNTIME_NETNS] = &runtime_netns,
 	[RUNTIME_CNI] = &runtime_cni,
 };
@@ -162,6 +166,22 @@ static int entry_resolve(struct port_watch *watch, struct entry *entry)
 	return 0;
 }
 
+int evidence_owner(const struct runtime_question *question, const char *name, const char *runtime,
+		   struct evidence *evidence, char reason[REASON_MAX])
+{
+	struct owner *owner = &evidence->owner;
+
+	owner->name = evidence_text(name, PORT_NAME_MAX, "name", reason);
+	if (!owner->name)
+		return -EINVAL;
+	owner->runtime = strdup(runtime);
+	owner->network = question->bridge ? strdup(question->bridge->name) : NULL;
+	if (!owner->runtime || (question->bridge && !owner->network))
+		return -ENOMEM;
+	evidence->has_owner = true;
+	return 0;
+}
+
 /* The first runtime that has anything to say. */
 static enum runtime_answer runtimes_ask(struct port_watch *watch, struct entry *entry, struct evidence *evidence,
 					const struct runtime **ret_runtime)
@@ -236,16 +256,19 @@ static bool has_one(const struct port_addrs *addrs)
 	return false;
 }
 
-/* A link-local address is enough to live (DHCP gives the others), but others are mostly set a moment later, and a port
- * is better opened with all that it has. */
-#define LINK_LOCAL_GRACE_MS 500
+/* Addresses are mostly set a moment later, and a port is better opened with all that it has. But who has none, or a
+ * link-local one, may be waiting for DHCP, which gets through an open port only. */
+#define NO_ADDRESS_GRACE_MS 500
 
-static bool has_enough(const struct entry *entry)
+/* `reason`: an address was claimed, and refused. */
+static bool has_enough(const struct entry *entry, const char *reason)
 {
 	if (has_one(&entry->strong) || has_one(&entry->weak))
 		return true;
-	if (monotonic_ms() - entry->first_ms < LINK_LOCAL_GRACE_MS)
+	if (monotonic_ms() - entry->first_ms < NO_ADDRESS_GRACE_MS)
 		return false;
+	if (!reason[0] && !entry->peer.cut)
+		return true;
 	for (size_t i = 0; i < entry->peer.addrs.count; i++) {
 		if (addr_is_link_local(&entry->peer.addrs.items[i].addr))
 			return true;
@@ -275,7 +298,7 @@ static void entry_adopt(struct port_watch *watch, struct entry *entry)
 	if (r < 0) {
 		missing(entry, "%s", r == -ENODATA ? "its other end has no MAC address" : strerror(-r));
 		entry_forget(entry);
-	} else if (!has_enough(entry)) {
+	} else if (!has_enough(entry, reason)) {
 		missing(entry, "%s",
 			reason[0]	  ? reason
 			: entry->peer.cut ? "it has more addresses than are read"

@@ -320,6 +320,18 @@ bool namespace_has_more(const struct namespace *namespace, const struct namespac
 	return false;
 }
 
+bool namespace_has_process(const struct namespace *namespace, const struct process *process)
+{
+	for (size_t i = 0; i < namespace->pins.count; i++) {
+		const struct namespace_pin *pin = &namespace->pins.items[i];
+
+		if (pin->dir == NAMESPACE_DIR_PROC && pin->process.pid == process->pid &&
+		    pin->process.start == process->start)
+			return true;
+	}
+	return false;
+}
+
 /* While both are open, one inode number is one namespace. */
 static bool same_file(int a, int b)
 {

@@ -72,6 +72,8 @@ int namespace_find(const char *const dirs[NAMESPACE_DIR_MAX], int netlink_fd, co
 		   int32_t nsid, struct namespace *ret_namespace, int *ret_fd);
 /* `pins` has one for the namespace that it was not found by. */
 bool namespace_has_more(const struct namespace *namespace, const struct namespace_pins *pins);
+/* It was found by this process, among others. */
+bool namespace_has_process(const struct namespace *namespace, const struct process *process);
 void namespace_free(struct namespace *namespace);
 /* The name of the first pin in `dir`, or NULL. */
 const char *namespace_pin(const struct namespace *namespace, enum namespace_dir dir);

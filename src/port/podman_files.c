@@ -205,7 +205,7 @@ bool podman_is_on_host(const char *proc, const struct podman_container *containe
 {
 	long pid = container->host_network ? pid_read(container->id) : 0;
 
-	return pid > 0 && pid <= INT32_MAX && engine_is_on_host(proc, (int32_t)pid);
+	return pid > 0 && pid <= INT32_MAX && process_shares_namespace(proc, (int32_t)pid, "net");
 }
 
 void podman_network_driver(const char *name, char driver[32])

@@ -117,6 +117,12 @@ struct port_options {
 	const char *netns_dir;	      /* "/run/netns": ip netns, and Podman's */
 	const char *netns_meta_dir;   /* "/run/bulkhead/netns": NAME.json with labels for named namespaces */
 	const char *docker_netns_dir; /* "/run/docker/netns" */
+	const char *lxc_path;	      /* "/var/lib/lxc" */
+	const char *incus_root;	      /* "/var/lib/incus" */
+	const char *lxd_root;	      /* "/var/lib/lxd" */
+	const char *machines_dir;     /* "/run/systemd/machines": systemd-machined's */
+	const char *runc_root;	      /* "/run/runc" */
+	const char *crun_root;	      /* "/run/crun" */
 	const char *proc;	      /* "/proc" */
 	const char *cni_results;      /* "/var/lib/cni/results" */
 	const char *adopted;	      /* "/var/lib/bulkhead/adopted.json"; NULL: adoptions go with the watcher */

@@ -11,6 +11,8 @@
 /* The line has 52 numbers, and a name of at most 64 bytes. */
 #define STAT_FILE_MAX 4096u
 #define START_FIELD   22
+/* A supervisor has one child, and helpers for a moment. */
+#define CHILDREN_FILE_MAX 65536u
 
 int processes_add(struct processes *processes, int32_t pid, uint64_t start)
 {
@@ -56,6 +58,39 @@ int process_start(const char *proc, int32_t pid, uint64_t *ret_start)
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
 	return stat_parse(data, ret_start);
+}
+
+size_t process_children(const char *proc, int32_t pid, int32_t *pids, size_t max)
+{
+	char path[PATH_MAX], *at, *end;
+	AUTO_FREE char *data = NULL;
+	size_t size, count = 0;
+
+	if (pid <= 0 || snprintf(path, sizeof(path), "%s/%d/task/%d/children", proc, pid, pid) >= (int)sizeof(path) ||
+	    file_read(path, CHILDREN_FILE_MAX, &data, &size, NULL) < 0)
+		return 0;
+	for (at = data; count < max; at = end) {
+		long child = strtol(at, &end, 10);
+
+		if (end == at || child <= 0 || child > INT32_MAX)
+			break;
+		pids[count++] = (int32_t)child;
+	}
+	return count;
+}
+
+bool process_shares_namespace(const char *proc, int32_t pid, const char *kind)
+{
+	char path[PATH_MAX], own[64], its[64];
+	ssize_t own_size, its_size;
+
+	if (pid <= 0 || snprintf(path, sizeof(path), "%s/%d/ns/%s", proc, pid, kind) >= (int)sizeof(path))
+		return false;
+	its_size = readlink(path, its, sizeof(its));
+	if (snprintf(path, sizeof(path), "%s/self/ns/%s", proc, kind) >= (int)sizeof(path))
+		return false;
+	own_size = readlink(path, own, sizeof(own));
+	return own_size > 0 && own_size == its_size && memcmp(own, its, (size_t)own_size) == 0;
 }
 
 bool process_is_still(const char *proc, const struct process *process)

@@ -6,6 +6,7 @@
 #define BULKHEAD_PORT_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/array.h"
@@ -19,6 +20,11 @@ struct processes {
 };
 
 int processes_add(struct processes *processes, int32_t pid, uint64_t start); /* 0 or -ENOMEM */
+
+/* The first children of a process, at most `max`. */
+size_t process_children(const char *proc, int32_t pid, int32_t *pids, size_t max);
+/* The process is in the same namespace of this kind ("net", "pid" …) as we are. */
+bool process_shares_namespace(const char *proc, int32_t pid, const char *kind);
 
 /* -ESRCH: there is none; -EBADMSG. */
 int process_start(const char *proc, int32_t pid, uint64_t *ret_start);

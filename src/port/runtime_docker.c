@@ -26,8 +26,7 @@ static void docker_stop(void *state)
 	docker_jobs_free(docker);
 	loop_remove(docker->retry);
 	docker_store_free(docker);
-	for (size_t i = 0; i < docker->cgroup_count; i++)
-		free(docker->cgroups[i]);
+	cgroups_free(&docker->cgroups);
 	free(docker);
 }
 
@@ -47,7 +46,7 @@ static int docker_start(struct port_watch *watch, void **ret_state)
 		docker_stop(docker);
 		return r;
 	}
-	docker_find_cgroups(docker);
+	cgroups_find(docker->watch->options.proc, &docker->cgroups);
 	docker_connect(docker);
 	*ret_state = docker;
 	return 0;
@@ -57,7 +56,7 @@ static void docker_refresh(void *state)
 {
 	struct docker *docker = state;
 
-	docker_find_cgroups(docker);
+	cgroups_find(docker->watch->options.proc, &docker->cgroups);
 	docker_connect(docker);
 	docker_want(docker, DOCKER_NETWORKS, NULL);
 	docker_want(docker, DOCKER_LIST, NULL);

@@ -59,8 +59,12 @@ struct runtime {
 	bool (*relays)(void *state, const struct published *published);
 	json_t *(*status)(void *state); /* an object */
 };
+/* The owner, by its name alone; its network is the bridge, if there is one. 0, -EINVAL with `reason`, -ENOMEM. */
+int evidence_owner(const struct runtime_question *question, const char *name, const char *runtime,
+		   struct evidence *evidence, char reason[REASON_MAX]);
+
 extern const struct runtime runtime_adopted, runtime_docker, runtime_containerd, runtime_crio, runtime_podman,
-	runtime_netns, runtime_cni;
+	runtime_lxc, runtime_nspawn, runtime_runc, runtime_crun, runtime_netns, runtime_cni;
 /* In the order in which they are asked: the first that knows the port has it. Whoever made the port knows best whose it
  * is. A namespace may have a name for `ip netns` and be a container's all the same, so netns is behind them. */
 enum {
@@ -69,6 +73,10 @@ enum {
 	RUNTIME_CONTAINERD,
 	RUNTIME_CRIO,
 	RUNTIME_PODMAN,
+	RUNTIME_LXC,
+	RUNTIME_NSPAWN,
+	RUNTIME_RUNC,
+	RUNTIME_CRUN,
 	RUNTIME_NETNS,
 	RUNTIME_CNI, /* behind all: what nobody else knows */
 	RUNTIME_COUNT,

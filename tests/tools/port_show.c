@@ -199,6 +199,12 @@ static bool option_set(struct show *show, struct port_options *options, char *te
 		{"containerd_state", &options->containerd_state},
 		{"containerd_root", &options->containerd_root},
 		{"crio_run", &options->crio_run},
+		{"lxc_path", &options->lxc_path},
+		{"incus_root", &options->incus_root},
+		{"lxd_root", &options->lxd_root},
+		{"machines_dir", &options->machines_dir},
+		{"runc_root", &options->runc_root},
+		{"crun_root", &options->crun_root},
 		{"ignore", &show->ignore},
 	};
 	char *value = strchr(text, '=');
@@ -230,6 +236,12 @@ int main(int argc, char **argv)
 		.containerd_state = "/run/containerd",
 		.containerd_root = "/var/lib/containerd",
 		.crio_run = "/run/containers/storage",
+		.lxc_path = "/var/lib/lxc",
+		.incus_root = "/var/lib/incus",
+		.lxd_root = "/var/lib/lxd",
+		.machines_dir = "/run/systemd/machines",
+		.runc_root = "/run/runc",
+		.crun_root = "/run/crun",
 		.manages = manages,
 		.manages_arg = &show,
 	};
