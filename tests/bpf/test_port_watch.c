@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -82,13 +83,23 @@ static void on_timer(struct loop *unused, void *arg)
 	loop_quit(unused, 0);
 }
 
+static const char *proc = "/proc";
+
+/* What runtimes keep their files in is there, so that each of them looks; there is nothing in it. */
 static void watch_start(void)
 {
 	const struct port_options options = {
+		.lxc_path = META,
+		.machines_dir = META,
+		.runc_root = META,
+		.crun_root = META,
+		.containerd_state = META,
+		.crio_run = META,
+		.cni_results = META,
 		.docker_netns_dir = "/run/docker-netns",
 		.netns_dir = "/run/netns",
 		.netns_meta_dir = META,
-		.proc = "/proc",
+		.proc = proc,
 		.manages = manages,
 	};
 	struct error error = {0};
@@ -252,10 +263,13 @@ static void test_first_claim(void **state)
 	box("a1", "br0", "");
 	run("ip -n a1 link set eth0 addrgenmode none && ip -n a1 addr flush dev eth0");
 	watch_start();
-	loop_for(100);
 	assert_int_equal(port_named("v-a1")->state, PORT_CLOSED);
-	run("ip -n a1 addr add 10.9.0.11/24 dev eth0");
+	/* It waits for DHCP, perhaps, which asks without any address. */
 	wait_state("v-a1", PORT_IDENTIFIED);
+	assert_int_equal(port_named("v-a1")->addresses.count, 1);
+	assert_true(port_named("v-a1")->addresses.items[0].family == ADDR_V6);
+	run("ip -n a1 addr add 10.9.0.11/24 dev eth0");
+	wait_for("v-a1", port && port_has(port, "10.9.0.11"));
 	/* Of another family, later: a first claim too. */
 	run("ip -n a1 addr add fd09::11/64 dev eth0 nodad");
 	wait_for("v-a1", port && port_has(port, "fd09::11"));
@@ -446,6 +460,48 @@ static void test_process_pins(void **state)
 	array_free(&processes);
 	array_free(&links);
 	close(fd);
+}
+
+/* However many processes there are, nobody looks through them for a port's owner. */
+static void test_many_processes(void **state)
+{
+	char folder[] = "/tmp/test-proc.XXXXXX", path[64], events[4096];
+	int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	int64_t start_ms;
+	ssize_t n;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	for (int i = 1; i <= 5000; i++) {
+		snprintf(path, sizeof(path), "%s/%d", folder, i);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	snprintf(path, sizeof(path), "%s/self", folder);
+	assert_int_equal(symlink("/proc/self", path), 0);
+	assert_true(inotify_add_watch(notify, folder, IN_OPEN | IN_ONLYDIR) >= 0);
+	proc = folder;
+	start_ms = now_ms();
+	watch_start();
+	for (int i = 0; i < 10; i++) {
+		box("a1", "br0", "10.9.0.11/24");
+		wait_state("v-a1", PORT_IDENTIFIED);
+		run("ip netns del a1");
+		wait_for("v-a1", !port);
+	}
+	/* What nobody knows is looked at again and again. */
+	run("ip netns add a2 && ip link add v-a2 type veth peer name eth0 netns a2 && ip netns exec a2 sleep 20 & "
+	    "sleep 0.3; ip netns del a2");
+	for (int i = 0; i < 20; i++) {
+		port_watch_refresh(watch);
+		loop_for(20);
+	}
+	n = read(notify, events, sizeof(events));
+	print_message("# 10 containers and 20 looks among 5,000 processes: %zd times through /proc, %lld ms\n",
+		      n < 0 ? 0 : n, (long long)(now_ms() - start_ms));
+	assert_true(n < 0);
+	close(notify);
+	proc = "/proc";
+	run("rm -r %s; ip link del v-a2", folder);
 }
 
 static void test_settings_leave_out(void **state)
@@ -848,6 +904,7 @@ int main(void)
 		TEST(same_mac),
 		TEST(patch),
 		TEST(process_pins),
+		TEST(many_processes),
 		TEST(settings_leave_out),
 		TEST(numbers_are_reused),
 		TEST(other_end_moves),
