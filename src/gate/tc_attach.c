@@ -2,7 +2,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/if_link.h>
 #include <net/if.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,13 +120,11 @@ static int tcx_ahead(const struct tc_gate *tc, const struct tc_port *port, enum 
  */
 static int xdp_below(const struct tc_port *port, json_t *array)
 {
-	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
-	uint32_t id;
+	uint32_t id = tc_xdp_program(port->ifindex);
 	char name[32];
 
-	if (bpf_xdp_query((int)port->ifindex, 0, &opts) < 0 || opts.attach_mode == XDP_ATTACHED_NONE)
+	if (id == 0)
 		return 0;
-	id = opts.prog_id ? opts.prog_id : opts.drv_prog_id ? opts.drv_prog_id : opts.skb_prog_id;
 	tc_program_name(id, name);
 	return json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:i}", "interface", port->name, "direction",
 						      tc_direction_names[TC_INGRESS], "attach", "xdp", "program", name,

@@ -7,6 +7,7 @@
  *   tc_hash.c    many entries of a kernel map at once; what has to be undone
  *   tc_slot.c    the idle slot: inner maps made, filled and put in place
  *   tc_attach.c  programs at ports: by tcx (tc_tcx.c) or by clsact (tc_clsact.c)
+ *   tc_xdp.c     XDP programs of others
  *   tc_make.c    ports made, taken over, made ready ahead
  *   tc_port.c    ports closed and opened, and their own addresses
  *   tc_seed.c    flow maps and the flows that were open before
@@ -258,6 +259,9 @@ void tc_tcx_detach(const char *pin_dir, uint32_t ifindex, enum tc_direction dire
 /* The ids of the programs in line, ours or not, the first first; how many, or -errno. */
 int tc_tcx_line(uint32_t ifindex, enum tc_direction direction, uint32_t ids[TC_LINE_MAX]);
 const char *tc_link_name(uint32_t ifindex, enum tc_direction direction, char buffer[64]); /* of the pin */
+
+/* ---- tc_xdp.c */
+uint32_t tc_xdp_program(uint32_t ifindex); /* its id; 0: none */
 
 /* ---- tc_clsact.c */
 int tc_clsact_attach(struct tc_gate *tc, struct tc_port *port, enum tc_direction direction, struct error *error);
