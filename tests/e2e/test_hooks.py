@@ -438,6 +438,7 @@ def test_lxc(host):
         raise tap.Skip("lxc-start is not installed")
     os.makedirs("/run/lxc", exist_ok=True)
     run("mount", "-t", "tmpfs", "lxc", "/run/lxc")
+    host.options = ("--lxc-path", f"{host.directory}/lxc")
     town(host)
     program = f"{BUILD}/bulkhead-lxc-hook --state {host.directory}/state"
     net = ["type = veth", "link = br0", "flags = up", "ipv4.address = 10.77.0.20/24", "ipv4.gateway = 10.77.0.1"]
@@ -459,6 +460,10 @@ def test_lxc(host):
         tap.equal(result.strip(), "refused", f"another zone, version {version}: {said[-2000:]}")
         code, result, said = lxc_start(host, f"c{version}", "echo started", [*net, *hooks, f"lxc.net.0.script.up = {program}"])
         tap.expect(code != 0 and "started" not in result, f"script.up without an address, version {version}")
+    # Without a word of the hook's: the daemon finds out by itself.
+    _, result, said = lxc_start(host, "web-3", ASK, [*net, start, record])
+    tap.equal(result.strip(), "reached", f"by its name: {said[-2000:]}")
+    open_at_start(host, "web-3")
     host.kill()
     code, result, said = lxc_start(host, "web-1", "echo started", [*net, f"{start} --label tier=front"])
     tap.expect(code != 0 and "started" not in result, "it did not start")
