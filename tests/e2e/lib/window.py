@@ -150,6 +150,14 @@ class Window:
         wanted = {(place, number, sort) for number in numbers for place, sort in self.allowed}
         return wanted <= self.catch.arrived(set(numbers))
 
+    def wait_served(self, numbers):
+        try:
+            wait_until(lambda: self.served(numbers), PATIENCE, f"what is allowed arrives, of {numbers}")
+        except TimeoutError as error:
+            ports = [port for port in self.host.ask("ports") if port.get("container") != "victim"]
+            missing = [number for number in numbers if not self.served([number])]
+            raise TimeoutError("\n".join([str(error), f"missing: {missing}", *map(json.dumps, ports)])) from None
+
     # ---- starts
 
     def start_some(self, numbers):
@@ -192,7 +200,7 @@ class Window:
             if not self.runtime.is_known:
                 self.runtime.remove(numbers)
                 continue
-            wait_until(lambda: self.served(numbers), PATIENCE, f"what is allowed arrives, of {numbers}")
+            self.wait_served(numbers)
             self.measure(ports, numbers, release, arrival)
             self.runtime.remove(numbers)
         tap.equal(self.leaks(everybody, not self.runtime.is_known), [], "with the daemon: what arrived and must not")
@@ -239,7 +247,7 @@ class Window:
         last = chunks[-1]
         self.host.start()
         if self.runtime.is_known:
-            wait_until(lambda: self.served(last), PATIENCE, "a new daemon lets through what is allowed")
+            self.wait_served(last)
         self.alive("with a new daemon")
         self.runtime.remove(last)
         tap.equal(self.leaks(everybody), [], f"{how}, and with a new daemon: what arrived and must not")
