@@ -20,7 +20,6 @@ class Starts:
 
     routed = True
     standing = ()  # numbers of what stands all the time
-    is_known = True  # the daemon can know whose these containers are; None: it will be seen
 
     def __init__(self, name, host):
         self.name = name
@@ -152,8 +151,6 @@ lxc.net.0.ipv4.gateway = 10.66.0.1
 class LxcStarts(NamespaceStarts):
     """LXC, whose container's first process starts some milliseconds after its port has come up."""
 
-    is_known = None
-
     def __init__(self):
         super().__init__("lxc", "lxcbr0")
         self.folder = pathlib.Path(self.host.directory, "lxc")
@@ -168,6 +165,7 @@ class LxcStarts(NamespaceStarts):
         for name in ("dev", "proc", "sys"):
             (self.rootfs / name).mkdir(parents=True)
         shutil.copy(HASTY, self.rootfs / "hasty")
+        self.host.options = ("--lxc-path", str(self.folder))
         self.started = set()
         self.probe()
 
