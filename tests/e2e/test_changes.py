@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 # suite-timeout: 400
 """What changes while containers run, with real engines: names, networks, addresses; and a runtime that falls silent."""
