@@ -350,10 +350,13 @@ def test_qdiscs(host):
 def test_ingress_qdisc(host):
     """Without tcx, the older qdisc `ingress` in the place of clsact has no way out: the port closes, and says why"""
     traffic = begin(host)
-    run("tc", "qdisc", "del", "dev", "vweb0", "clsact")
-    run("tc", "qdisc", "add", "dev", "vweb0", "ingress", check=False)
-    if "ingress" not in run("tc", "qdisc", "show", "dev", "vweb0"):
-        raise tap.Skip("the repair was sooner")
+
+    def replaced():
+        # In one go, and again if the repair was sooner.
+        run("tc", "-batch", "-", input="qdisc del dev vweb0 clsact\nqdisc add dev vweb0 ingress\n", check=False)
+        return "ingress" in run("tc", "qdisc", "show", "dev", "vweb0")
+
+    wait_until(replaced, PATIENCE, "ingress in the place of clsact")
     wait_until(lambda: any("vweb0" in line for line in status(host)["problems"]), PATIENCE, "it is told of")
     tap.expect(not host.containers["web"].reach("tcp", "10.77.0.3", 5432), "the port is closed")
     run("tc", "qdisc", "del", "dev", "vweb0", "ingress")
