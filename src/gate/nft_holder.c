@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,7 @@ static int listener_make(const char *run_dir, int *ret_fd)
 /* In the child: nothing of the daemon's but the two, which must not be in each other's way. */
 static void holder_become(int listener, int held)
 {
+	sigset_t none;
 	int null = open("/dev/null", O_RDWR), high_listener = fcntl(listener, F_DUPFD, FD_FIRST_FREE),
 	    high_held = fcntl(held, F_DUPFD, FD_FIRST_FREE);
 
@@ -154,6 +156,9 @@ static void holder_become(int listener, int held)
 	dup2(high_listener, FD_LISTENER);
 	dup2(high_held, FD_HELD);
 	close_range(FD_FIRST_FREE, ~0u, 0);
+	/* The daemon's loop has its signals blocked; a holder ends by them as any process does. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	execl("/proc/self/exe", "bulkhead-holder", NFT_HOLDER_WORD, (char *)NULL);
 	_exit(EXIT_FAILURE);
 }

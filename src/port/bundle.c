@@ -8,10 +8,9 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "bundle.h"
+#include "cgroup.h"
 #include "cni_cache.h"
 #include "engine.h"
-
-#define CGROUP_FILE_MAX 65536u
 
 struct bundle *bundle_new(const char *place, const char *id)
 {
@@ -84,10 +83,7 @@ static char *path_cut(const char *line, size_t size, const char *part)
 /* The control group of the process when it is the bundle's, or below it; NULL: it is not. The caller frees. */
 static char *bundle_cgroup(const char *proc, int32_t pid, const struct bundle *bundle)
 {
-	AUTO_FREE char *data = NULL;
 	AUTO_FREE char *part = NULL;
-	char path[PATH_MAX];
-	size_t size;
 
 	if (bundle->cgroup && strchr(bundle->cgroup, ':'))
 		part = scope_of(bundle->cgroup);
@@ -95,18 +91,7 @@ static char *bundle_cgroup(const char *proc, int32_t pid, const struct bundle *b
 		part = strdup(bundle->cgroup);
 	else if (asprintf(&part, "/%s", bundle->id) < 0)
 		part = NULL;
-	if (!part || snprintf(path, sizeof(path), "%s/%d/cgroup", proc, pid) >= (int)sizeof(path) ||
-	    file_read(path, CGROUP_FILE_MAX, &data, &size, NULL) < 0)
-		return NULL;
-	for (const char *line = data; *line;) {
-		size_t length = strcspn(line, "\n");
-		char *found = path_cut(line, length, part);
-
-		if (found)
-			return found;
-		line += length + (line[length] == '\n');
-	}
-	return NULL;
+	return part ? cgroup_cut(proc, pid, path_cut, part) : NULL;
 }
 
 void bundle_set_process(const char *proc, int32_t pid, struct bundle *bundle)

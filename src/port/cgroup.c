@@ -93,7 +93,7 @@ static char *line_cut(const char *line, size_t size, const char *name)
 	return NULL;
 }
 
-char *cgroup_of(const char *proc, int32_t pid, const char *name)
+char *cgroup_cut(const char *proc, int32_t pid, cgroup_cut_fn cut, const char *what)
 {
 	AUTO_FREE char *data = NULL;
 	char path[PATH_MAX];
@@ -104,11 +104,16 @@ char *cgroup_of(const char *proc, int32_t pid, const char *name)
 		return NULL;
 	for (const char *line = data; *line;) {
 		size_t length = strcspn(line, "\n");
-		char *found = line_cut(line, length, name);
+		char *found = cut(line, length, what);
 
 		if (found)
 			return found;
 		line += length + (line[length] == '\n');
 	}
 	return NULL;
+}
+
+char *cgroup_of(const char *proc, int32_t pid, const char *name)
+{
+	return cgroup_cut(proc, pid, line_cut, name);
 }

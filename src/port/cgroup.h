@@ -24,6 +24,10 @@ void cgroups_free(struct cgroups *cgroups);
  */
 size_t cgroup_pids(const char *folder, int32_t pids[CGROUP_PIDS_MAX], bool *ret_found);
 
+/* Calls `cut` with each line of the process's /proc/PID/cgroup ("4:memory:/a/b", `size` bytes) and `what`, until it
+ * returns something, which the caller frees. NULL: it never does, or there is no such process. */
+typedef char *(*cgroup_cut_fn)(const char *line, size_t size, const char *what);
+char *cgroup_cut(const char *proc, int32_t pid, cgroup_cut_fn cut, const char *what);
 /* The part of the process's path, in any hierarchy, that ends with `name`, with nothing but slices ("system.slice")
  * before it: "/lxc.payload.web", "/machine.slice/machine-web.scope". NULL: it is in no such group. The caller frees. */
 char *cgroup_of(const char *proc, int32_t pid, const char *name);

@@ -8,9 +8,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cgroup.h"
 #include "engine.h"
-
-#define CGROUP_FILE_MAX 65536u
 
 uint64_t engine_hash(const char *data, size_t size)
 {
@@ -429,7 +428,7 @@ int engine_evidence(const struct engine_record *record, const struct engine_endp
 }
 
 /* `line` is "4:memory:/docker/ID/below": the path up to and with ID, or NULL. */
-static char *cgroup_cut(const char *line, size_t size, const char *id)
+static char *id_cut(const char *line, size_t size, const char *id)
 {
 	const char *path = memchr(line, '/', size), *at, *end;
 
@@ -444,20 +443,5 @@ static char *cgroup_cut(const char *line, size_t size, const char *id)
 
 char *engine_cgroup(const char *proc, int32_t pid, const char *id)
 {
-	char path[PATH_MAX];
-	AUTO_FREE char *data = NULL;
-	size_t size;
-
-	if (pid <= 0 || snprintf(path, sizeof(path), "%s/%d/cgroup", proc, pid) >= (int)sizeof(path) ||
-	    file_read(path, CGROUP_FILE_MAX, &data, &size, NULL) < 0)
-		return NULL;
-	for (const char *line = data; *line;) {
-		size_t length = strcspn(line, "\n");
-		char *found = cgroup_cut(line, length, id);
-
-		if (found)
-			return found;
-		line += length + (line[length] == '\n');
-	}
-	return NULL;
+	return cgroup_cut(proc, pid, id_cut, id);
 }

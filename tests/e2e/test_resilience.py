@@ -105,7 +105,7 @@ def test_flushed_without_a_daemon(host):
     tap.expect(not web.reach("udp", "10.77.0.3", 5432, 0.5), "the new daemon can change the tables")
     host.reload(POLICY)
     # One that somebody has killed is replaced at the next look.
-    os.kill(first, signal.SIGKILL)
+    os.kill(first, signal.SIGTERM)
     wait_until(lambda: not holders(), 5, "it has been killed")
     host.kill(signal.SIGTERM)
     host.start()
