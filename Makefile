@@ -291,7 +291,7 @@ install: all ## to $(DESTDIR)$(prefix)
 	$(Q)$(foreach page,$(MANUALS),$(INSTALL) -D -m 644 $(page) \
 		$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) &&) :
 	$(Q)$(foreach file,$(EXAMPLES),$(INSTALL) -D -m 644 $(file) $(DESTDIR)$(docdir)/$(file) &&) :
-	$(Q)$(if $(UNITFILE),$(INSTALL) -d $(DESTDIR)$(unitdir) && sed 's|/usr/local/sbin|$(sbindir)|g' $(UNITFILE) \
+	$(Q)$(if $(UNITFILE),$(INSTALL) -d $(DESTDIR)$(unitdir) && sed 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/bin|$(bindir)|g' $(UNITFILE) \
 		>$(DESTDIR)$(unitdir)/bulkheadd.service && chmod 644 $(DESTDIR)$(unitdir)/bulkheadd.service)
 uninstall: ## remove what install has put there
 	$(Q)rm -f $(DESTDIR)$(sbindir)/bulkheadd $(DESTDIR)$(bindir)/bulkhead $(DESTDIR)$(unitdir)/bulkheadd.service \

@@ -218,14 +218,19 @@ static int answer_reload(struct daemon *daemon, const json_t *request, json_t **
 
 json_t *answer_version(struct daemon *daemon)
 {
+	static const char *const names[] = {"tc",  "nft",   "adopt", "docker", "podman", "containerd", "crio", "cni",
+					    "lxc", "incus", "lxd",   "nspawn", "runc",	 "crun",       "netns"};
 	struct utsname kernel;
+	json_t *features = json_array();
 	json_t *gate = daemon->gate ? gate_status(daemon->gate) : json_null();
 
 	if (uname(&kernel) < 0)
 		memset(&kernel, 0, sizeof(kernel));
-	return json_pack("{s:s, s:i, s:[s,s,s,s], s:{s:s, s:s}, s:o}", "version", BULKHEAD_VERSION, "abi",
-			 (int)BH_ABI_VERSION, "features", "tc", "nft", "docker", "podman", "kernel", "release",
-			 kernel.release, "machine", kernel.machine, "gate", gate);
+	for (size_t i = 0; features && i < sizeof(names) / sizeof(*names); i++)
+		json_array_append_new(features, json_string(names[i]));
+	return json_pack("{s:s, s:i, s:o, s:{s:s, s:s}, s:o}", "version", BULKHEAD_VERSION, "abi", (int)BH_ABI_VERSION,
+			 "features", features, "kernel", "release", kernel.release, "machine", kernel.machine, "gate",
+			 gate);
 }
 
 /* ---- The table of commands ---- */

@@ -97,8 +97,8 @@ static void load_label(struct loader *loader, const struct node *node, struct me
 
 static void warn_runtime(struct loader *loader, const struct node *node)
 {
-	static const char *const names[] = {"docker", "podman", "containerd", "crio", "lxc",   "incus",
-					    "lxd",    "nspawn", "runc",	      "crun", "netns", "cni"};
+	static const char *const names[] = {"docker", "podman", "containerd", "crio",  "lxc", "incus", "lxd",
+					    "nspawn", "runc",	"crun",	      "netns", "cni", "oci",   "adopt"};
 	const size_t count = sizeof(names) / sizeof(names[0]);
 	char hint[NODE_HINT_MAX];
 
