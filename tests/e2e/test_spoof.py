@@ -330,11 +330,15 @@ def test_not_addressed(host):
     honest(host)
     for what, make in cases:
         mark = frames.marker()
-        wanted = {"reason": "not-addressed", "verdict": "deny", "direction": "to"}
-        before = events(host, **wanted)
+        before = not_addressed(host)
         tap.expect(not attempt(host, make(mark), mark, expected=False), f"{what} must not arrive")
-        wait_until(lambda: events(host, **wanted) > before, 2, f"an event of {what}")
+        wait_until(lambda: not_addressed(host) > before, 2, f"an event of {what}")
     honest(host)
+
+
+def not_addressed(host):
+    """Such events. With bridge netfilter on, the door sees a frame first that carries the host's address elsewhere."""
+    return events(host, reason="not-addressed", verdict="deny", direction="to") + events(host, reason="sent-on", verdict="deny")
 
 
 def test_added_address(host):

@@ -182,8 +182,10 @@ struct lab_box *lab_box_add_at(struct lab *lab, const char *name, uint32_t ifind
 	box->open = true;
 	if (ifindex)
 		snprintf(index, sizeof(index), "index %u", ifindex);
-	lab_run(lab, NULL, "ip link add %s %s type veth peer name eth0 netns %d && ip link set %s master br0 up",
-		box->interface, index, (int)pid, box->interface);
+	lab_run(lab, NULL,
+		"ip link add %s %s type veth peer name eth0 address 02:00:00:00:09:%02x netns %d && ip link set %s "
+		"master br0 up",
+		box->interface, index, number, (int)pid, box->interface);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	box->ifindex = if_nametoindex(box->interface);
