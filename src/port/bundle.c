@@ -55,29 +55,12 @@ static char *scope_of(const char *cgroup)
 
 	if (!second)
 		return NULL;
-	text_append(&text, "/");
 	text_append_bytes(&text, first + 1, (size_t)(second - first - 1));
 	if (second > first + 1)
 		text_append(&text, "-");
 	text_append(&text, second + 1);
 	text_append(&text, ".scope");
 	return text_take(&text);
-}
-
-/* Where `part` ("/a/b") stands in the path as whole names; what is below it is the container's own work. */
-static char *path_cut(const char *line, size_t size, const char *part)
-{
-	const char *path = memchr(line, '/', size), *end = line + size;
-	size_t length = strlen(part);
-
-	for (const char *at = path; at && at < end; at++) {
-		at = memmem(at, (size_t)(end - at), part, length);
-		if (!at)
-			break;
-		if (at + length == end || at[length] == '/')
-			return strndup(path, (size_t)(at - path) + length);
-	}
-	return NULL;
 }
 
 /* The control group of the process when it is the bundle's, or below it; NULL: it is not. The caller frees. */
@@ -88,10 +71,10 @@ static char *bundle_cgroup(const char *proc, int32_t pid, const struct bundle *b
 	if (bundle->cgroup && strchr(bundle->cgroup, ':'))
 		part = scope_of(bundle->cgroup);
 	else if (bundle->cgroup && bundle->cgroup[0] == '/')
-		part = strdup(bundle->cgroup);
-	else if (asprintf(&part, "/%s", bundle->id) < 0)
-		part = NULL;
-	return part ? cgroup_cut(proc, pid, path_cut, part) : NULL;
+		part = strdup(bundle->cgroup + 1);
+	else
+		part = strdup(bundle->id);
+	return part ? cgroup_of(proc, pid, part) : NULL;
 }
 
 void bundle_set_process(const char *proc, int32_t pid, struct bundle *bundle)

@@ -75,36 +75,79 @@ static bool is_slice(const char *part, size_t length)
 	return length > end && memcmp(part + length - end, SLICE, end) == 0;
 }
 
-/* `line` is "4:memory:/a.slice/NAME/below". */
-static char *line_cut(const char *line, size_t size, const char *name)
+/* The path of ours in the hierarchy of `line`, to `*ret_end`; NULL: it is not known. */
+static const char *own_path(const char *own, const char *line, const char *path, const char **ret_end)
 {
-	const char *path = memchr(line, '/', size), *end = line + size;
+	size_t head = (size_t)(path - line);
 
-	for (const char *at = path; at && at < end;) {
+	for (const char *at = own; at && *at;) {
+		size_t length = strcspn(at, "\n");
+
+		if (length > head && strncmp(at, line, head) == 0 && at[head] == '/') {
+			*ret_end = at + length;
+			return at + head;
+		}
+		at += length + (at[length] == '\n');
+	}
+	return NULL;
+}
+
+/* The group of ours is there, or below: whoever is in a part of the host sees these names before all others, or "..".
+ * No container has groups there. */
+static bool is_above_us(const char *own, const char *own_end, const char *path, const char *end)
+{
+	size_t length = (size_t)(end - path);
+
+	if (length >= 3 && memcmp(end - 3, "/..", 3) == 0)
+		return true;
+	return own && (size_t)(own_end - own) >= length && memcmp(own, path, length) == 0 &&
+	       (own + length == own_end || own[length] == '/');
+}
+
+/* `line` is "4:memory:/a.slice/NAME/below". */
+static char *line_cut(const char *line, size_t size, const char *name, const char *own)
+{
+	const char *path = memchr(line, '/', size), *end = line + size, *our_end = NULL;
+	const char *ours = path ? own_path(own, line, path, &our_end) : NULL;
+	size_t length = strlen(name);
+
+	for (const char *at = path; at && at < end && length > 0;) {
 		const char *part = at + 1, *next = memchr(part, '/', (size_t)(end - part));
-		size_t length = (size_t)((next ? next : end) - part);
+		const char *part_end = next ? next : end;
 
-		if (length > 0 && length == strlen(name) && memcmp(part, name, length) == 0)
+		if ((size_t)(end - part) >= length && memcmp(part, name, length) == 0 &&
+		    (part + length == end || part[length] == '/'))
 			return strndup(path, (size_t)(part - path) + length);
-		if (!is_slice(part, length))
+		if (!is_slice(part, (size_t)(part_end - part)) && !is_above_us(ours, our_end, path, part_end))
 			return NULL;
 		at = next;
 	}
 	return NULL;
 }
 
-char *cgroup_cut(const char *proc, int32_t pid, cgroup_cut_fn cut, const char *what)
+static char *groups_read(const char *proc, const char *whose)
 {
-	AUTO_FREE char *data = NULL;
-	char path[PATH_MAX];
+	char path[PATH_MAX], *data;
 	size_t size;
 
-	if (pid <= 0 || snprintf(path, sizeof(path), "%s/%d/cgroup", proc, pid) >= (int)sizeof(path) ||
+	if (snprintf(path, sizeof(path), "%s/%s/cgroup", proc, whose) >= (int)sizeof(path) ||
 	    file_read(path, CGROUP_FILE_MAX, &data, &size, NULL) < 0)
 		return NULL;
-	for (const char *line = data; *line;) {
+	return data;
+}
+
+static char *lines_cut(const char *proc, int32_t pid, cgroup_cut_fn cut, const char *what, const char *own)
+{
+	AUTO_FREE char *data = NULL;
+	char whose[16];
+
+	if (pid <= 0 || !proc)
+		return NULL;
+	snprintf(whose, sizeof(whose), "%d", pid);
+	data = groups_read(proc, whose);
+	for (const char *line = data; line && *line;) {
 		size_t length = strcspn(line, "\n");
-		char *found = cut(line, length, what);
+		char *found = cut ? cut(line, length, what) : line_cut(line, length, what, own);
 
 		if (found)
 			return found;
@@ -113,7 +156,14 @@ char *cgroup_cut(const char *proc, int32_t pid, cgroup_cut_fn cut, const char *w
 	return NULL;
 }
 
+char *cgroup_cut(const char *proc, int32_t pid, cgroup_cut_fn cut, const char *what)
+{
+	return lines_cut(proc, pid, cut, what, NULL);
+}
+
 char *cgroup_of(const char *proc, int32_t pid, const char *name)
 {
-	return cgroup_cut(proc, pid, line_cut, name);
+	AUTO_FREE char *own = proc ? groups_read(proc, "self") : NULL;
+
+	return lines_cut(proc, pid, NULL, name, own);
 }

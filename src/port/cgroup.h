@@ -28,8 +28,9 @@ size_t cgroup_pids(const char *folder, int32_t pids[CGROUP_PIDS_MAX], bool *ret_
  * returns something, which the caller frees. NULL: it never does, or there is no such process. */
 typedef char *(*cgroup_cut_fn)(const char *line, size_t size, const char *what);
 char *cgroup_cut(const char *proc, int32_t pid, cgroup_cut_fn cut, const char *what);
-/* The part of the process's path, in any hierarchy, that ends with `name`, with nothing but slices ("system.slice")
- * before it: "/lxc.payload.web", "/machine.slice/machine-web.scope". NULL: it is in no such group. The caller frees. */
+/* The part of the process's path, in any hierarchy, that ends with `name` ("web", "default/web"), with nothing before
+ * it but slices ("system.slice") and groups that we are in, too: "/lxc.payload.web",
+ * "/machine.slice/machine-web.scope". NULL: it is in no such group. The caller frees. */
 char *cgroup_of(const char *proc, int32_t pid, const char *name);
 
 #endif

@@ -69,8 +69,32 @@ static void test_path(void **state)
 	assert_cgroup("", "x", NULL);
 	assert_cgroup("nothing", "nothing", NULL);
 	assert_cgroup("1:a:/other\n0::/x", "x", "/x");
+	/* A name of several parts, at the root: root in a container makes the same below its own group. */
+	assert_cgroup("4:memory:/default/web/below\n", "default/web", "/default/web");
+	assert_cgroup("0::/default/web-1\n", "default/web", NULL);
+	assert_cgroup("0::/lxc.payload.evil/default/web\n", "default/web", NULL);
+	assert_cgroup("0::/default/evil/default/web\n", "default/web", NULL);
 	assert_null(cgroup_of(proc, 8, "x"));
 	assert_null(cgroup_of(proc, 0, "x"));
+}
+
+/* The host is a part of a larger one: what is before its groups is before ours, too, in the same hierarchy. */
+static void test_part_of_a_host(void **state)
+{
+	(void)state;
+	put("self/cgroup", "4:memory:/box/7/daemon\n0::/\n");
+	assert_cgroup("4:memory:/box/7/default/web/below\n", "default/web", "/box/7/default/web");
+	assert_cgroup("4:memory:/box/7/daemon/web\n", "web", "/box/7/daemon/web");
+	assert_cgroup("4:memory:/box/7/a.slice/web.scope\n", "web.scope", "/box/7/a.slice/web.scope");
+	assert_cgroup("4:memory:/box/8/default/web\n", "default/web", NULL);
+	assert_cgroup("4:memory:/box/77/default/web\n", "default/web", NULL);
+	assert_cgroup("4:memory:/box/7/evil/default/web\n", "default/web", NULL);
+	assert_cgroup("0::/box/7/default/web\n", "default/web", NULL);
+	/* As one in a namespace of control groups sees it. */
+	assert_cgroup("0::/../../default/web/below\n", "default/web", "/../../default/web");
+	assert_cgroup("0::/../evil/default/web\n", "default/web", NULL);
+	assert_cgroup("0::/x../default/web\n", "default/web", NULL);
+	put("self/cgroup", "");
 }
 
 static void test_pids(void **state)
@@ -134,6 +158,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_path),
+		cmocka_unit_test(test_part_of_a_host),
 		cmocka_unit_test(test_pids),
 		cmocka_unit_test(test_mounts),
 	};
