@@ -39,7 +39,12 @@ struct bundle {
 
 	/* Of the folder that it was read from: */
 	bool listed, has_config;
-	bool is_others; /* another runtime's: not looked at again */
+	bool is_others;	  /* another runtime's: not looked at again */
+	bool without_db;  /* what containerd's database has of it is not known */
+	int config_error; /* why it has no configuration */
+	/* The record of its process as it was when that had ended already; `ended_inode` 0: it had not. */
+	uint64_t ended_inode;
+	struct timespec ended_written;
 	uint64_t inode;
 	int follow;
 };
@@ -75,7 +80,7 @@ struct bundles {
 	bool here, left_out;
 	size_t own; /* that are this runtime's */
 	int error;
-	bool db_failed; /* containerd's database */
+	bool db_failed; /* containerd's database, for any of them */
 };
 struct bundle_folder { /* one that holds a folder for each container */
 	const char *path;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -14,6 +15,9 @@
 #include "follow.h"
 
 #define PID_FILE_MAX 32u
+
+/* What is read; the folders have logs and more, which others write all the time. */
+static const char *const files[] = {"config.json", "init.pid", "pidfile", "state.json", "status", NULL};
 
 static void bundles_changed(void *arg)
 {
@@ -43,7 +47,7 @@ int bundles_start(struct port_watch *watch, void (*read)(struct bundles *bundles
 		return r;
 	*bundles = (struct bundles){.watch = watch, .read = read, .map = map_new()};
 	if (bundles->map)
-		r = follow_new(watch->loop, bundles_changed, bundles, &bundles->follow);
+		r = follow_new(watch->loop, files, bundles_changed, bundles, &bundles->follow);
 	if (r < 0) {
 		bundles_stop(bundles);
 		return r;
@@ -84,15 +88,20 @@ void bundles_update(struct bundles *bundles)
 		return;
 	for (size_t at = 0; map_next(bundles->map, &at, NULL, NULL, &value);)
 		((struct bundle *)value)->listed = false;
-	bundles->here = false;
+	bundles->here = bundles->left_out = false;
 	bundles->error = 0;
 	bundles->is_read = true;
 	bundles->read_scan = bundles->watch->scans;
 	bundles->read(bundles);
 	bundles_sweep(bundles);
 	bundles->own = 0;
-	for (size_t at = 0; map_next(bundles->map, &at, NULL, NULL, &value);)
-		bundles->own += ((struct bundle *)value)->has_config;
+	bundles->db_failed = false;
+	for (size_t at = 0; map_next(bundles->map, &at, NULL, NULL, &value);) {
+		const struct bundle *bundle = value;
+
+		bundles->own += bundle->has_config;
+		bundles->db_failed |= bundle->without_db;
+	}
 }
 
 static int pid_read(const char *folder, const char *name)
@@ -120,8 +129,9 @@ static int json_read(const char *folder, const char *name, json_t **ret_json)
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	r = file_read(path, BUNDLE_CONFIG_MAX, &data, &size, NULL);
+	/* -EINVAL of a file that is none says nothing of whose it is. */
 	if (r < 0)
-		return r;
+		return r == -EINVAL ? -EBADMSG : r;
 	*ret_json = port_json_parse(data, size);
 	return *ret_json ? 0 : -EBADMSG;
 }
@@ -140,19 +150,50 @@ static int config_read(struct bundles *bundles, const char *folder, const struct
 	return r;
 }
 
-/* A record with the time of the start leaves no doubt of who is meant; a number alone needs the control group. */
-static void process_read(const char *proc, const char *folder, const struct bundle_folder *kind, struct bundle *bundle)
+/* Not only out of our sight. */
+static bool is_gone(const char *proc, const struct process *process)
+{
+	uint64_t start;
+	int r = process_start(proc, process->pid, &start);
+
+	return r == -ESRCH || (r == 0 && start != process->start);
+}
+
+static bool has_ended(const struct bundle *bundle, const struct stat *record)
+{
+	return bundle->ended_inode == record->st_ino && bundle->ended_written.tv_sec == record->st_mtim.tv_sec &&
+	       bundle->ended_written.tv_nsec == record->st_mtim.tv_nsec;
+}
+
+/* Of a container that has stopped the record stays: it is not read again before it is written again. */
+static void record_read(const char *proc, const char *folder, const struct bundle_folder *kind, struct bundle *bundle)
 {
 	struct process process = {0};
 	json_t *state = NULL;
+	char path[PATH_MAX];
+	struct stat record;
 
-	if (!kind->process) {
-		bundle_set_process(proc, pid_read(folder, kind->pid_file), bundle);
+	if (snprintf(path, sizeof(path), "%s/%s", folder, kind->pid_file) >= (int)sizeof(path) ||
+	    lstat(path, &record) < 0 || has_ended(bundle, &record))
 		return;
-	}
-	if (json_read(folder, kind->pid_file, &state) == 0 && kind->process(state, &process) == 0)
+	bundle->ended_inode = 0;
+	if (json_read(folder, kind->pid_file, &state) == 0 && kind->process(state, &process) == 0) {
 		bundle_keep_process(proc, &process, bundle);
+		if (is_gone(proc, &process)) {
+			bundle->ended_inode = record.st_ino;
+			bundle->ended_written = record.st_mtim;
+		}
+	}
 	json_decref(state);
+}
+
+/* A record with the time of the start leaves no doubt of who is meant; a number alone needs the control group. */
+static void process_read(const char *proc, const char *folder, const struct bundle_folder *kind, struct bundle *bundle)
+{
+	if (kind->process)
+		record_read(proc, folder, kind, bundle);
+	else
+		bundle_set_process(proc, pid_read(folder, kind->pid_file), bundle);
 }
 
 /* What is not complete is followed, and read again with every change. */
@@ -172,6 +213,7 @@ static int bundle_read(struct bundles *bundles, const struct bundle_folder *kind
 			return r;
 		bundle->is_others = r == -EINVAL;
 		bundle->has_config = r == 0;
+		bundle->config_error = r;
 	}
 	if (bundle->has_config)
 		process_read(bundles->watch->options.proc, folder, kind, bundle);
@@ -262,7 +304,10 @@ static bool is_behind(const struct bundle *bundle, const struct port_watch *watc
 	if (pin->dir != NAMESPACE_DIR_NETNS || bundle->network != BUNDLE_PINNED)
 		return false;
 	name = pin_name(watch, bundle->pin);
-	return name && strcmp(name, pin->name) == 0;
+	if (!name || strcmp(name, pin->name) != 0)
+		return false;
+	/* A pod's namespace is there before its process, and made for it; others find theirs, and leave it. */
+	return bundle->is_pod || (bundle->process.pid > 0 && process_is_still(watch->options.proc, &bundle->process));
 }
 
 /* Of several in one namespace: its pod; else who was made with it, rather than who was put into it later. */
@@ -304,6 +349,41 @@ const struct bundle *bundles_by_cni(const struct bundles *bundles, const char *c
 			return bundle;
 	}
 	return NULL;
+}
+
+static bool is_called(const struct bundle *bundle, const char *cni)
+{
+	size_t length = bundle->place ? strlen(bundle->place) : 0;
+
+	if (strcmp(bundle->id, cni) == 0)
+		return true;
+	return bundle->place && strncmp(bundle->place, cni, length) == 0 && cni[length] == '-' &&
+	       strcmp(bundle->id, cni + length + 1) == 0;
+}
+
+/* Whose labels nobody knows, though it has some: not to be left to those who would take it for one without. A folder
+ * without a configuration is a container of containerd's; elsewhere it may be Podman's, which writes it late. */
+static bool is_unreadable(const struct bundles *bundles, const char *cni, char reason[REASON_MAX])
+{
+	void *value;
+
+	for (size_t at = 0; map_next(bundles->map, &at, NULL, NULL, &value);) {
+		const struct bundle *bundle = value;
+		int error = bundle->config_error;
+
+		if (bundle->has_config || bundle->is_others || !is_called(bundle, cni) ||
+		    (error == -ENOENT && !bundle->place))
+			continue;
+		snprintf(reason, REASON_MAX, "its configuration can't be read: %.60s",
+			 error == -EAGAIN    ? "nor containerd's database, now"
+			 : error == -EBADMSG ? "it is none, or not whole"
+					     : strerror(-error));
+		return true;
+	}
+	if (bundles->left_out)
+		snprintf(reason, REASON_MAX,
+			 "there are more containers than are looked at: it may be one of the others");
+	return bundles->left_out;
 }
 
 /* In its pod, or put into its namespace by its user: the configuration says perhaps, the process where it is. Only
@@ -365,6 +445,8 @@ enum runtime_answer bundles_ask(void *state, const struct runtime_question *ques
 	result = bundle ? NULL : cni_cache_find(bundles->watch->cni, question, NULL);
 	if (result)
 		bundle = bundles_by_cni(bundles, result->container);
+	if (result && !bundle && is_unreadable(bundles, result->container, reason))
+		return RUNTIME_PENDING;
 	if (!bundle)
 		return RUNTIME_NOT_MINE;
 	if (share(bundles, bundle, question, evidence, reason) < 0) {

@@ -202,6 +202,7 @@ static void cache_read(struct cni_cache *cache)
 	if (!cache->follows)
 		cache->follows = follow_folder(cache->follow, path) >= 0;
 	cache->read_scan = cache->watch->scans;
+	cache->read = cache->left_out = false;
 	cache->bad_files = 0;
 	for (size_t at = 0; map_next(cache->files, &at, NULL, NULL, &value);)
 		((struct cni_file *)value)->seen = false;
@@ -215,7 +216,7 @@ static void cache_read(struct cni_cache *cache)
 	if (changed >= 0)
 		changed |= sweep(cache);
 	/* Without memory there is no index that names what is gone: nothing is found until the next reading. */
-	if (changed < 0 || (changed > 0 && index_build(cache) < 0)) {
+	if (changed < 0 || ((changed > 0 || !cache->by_link) && index_build(cache) < 0)) {
 		map_free(cache->by_link, files_free);
 		cache->by_link = NULL;
 		return;
@@ -241,7 +242,7 @@ int cni_cache_new(struct port_watch *watch, struct cni_cache **ret_cache)
 	cache->watch = watch;
 	cache->files = map_new();
 	if (cache->files)
-		r = follow_new(watch->loop, cache_changed, cache, &cache->follow);
+		r = follow_new(watch->loop, NULL, cache_changed, cache, &cache->follow);
 	if (r < 0) {
 		cni_cache_free(cache);
 		return r;

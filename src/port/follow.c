@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 
@@ -14,14 +15,29 @@
 struct follow {
 	int fd;
 	struct loop_source *source;
+	const char *const *names;
 	void (*changed)(void *arg);
 	void *arg;
 };
 
-/* A file that was only made has nothing in it yet: that it is written comes as an event of its own. */
-static bool counts(const struct inotify_event *event)
+static bool is_named(const struct follow *follow, const struct inotify_event *event)
 {
-	return (event->mask & ~(uint32_t)IN_ISDIR) != IN_CREATE || event->mask & IN_ISDIR;
+	for (const char *const *name = follow->names; name && *name; name++) {
+		if (strcmp(event->name, *name) == 0)
+			return true;
+	}
+	return !follow->names;
+}
+
+/* A file that was only made has nothing in it yet: that it is written comes as an event of its own. Of a folder itself
+ * it counts that it has gone, not that we have ceased to follow it. */
+static bool counts(const struct follow *follow, const struct inotify_event *event)
+{
+	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR))
+		return true;
+	if (event->len == 0)
+		return !(event->mask & IN_IGNORED);
+	return event->mask != IN_CREATE && is_named(follow, event);
 }
 
 static void follow_read(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
@@ -38,21 +54,22 @@ static void follow_read(struct loop *loop, int fd, uint32_t epoll_events, void *
 
 		for (const char *at = events; at < events + n; at += sizeof(*event) + event->len) {
 			event = (const struct inotify_event *)at;
-			changed |= counts(event);
+			changed |= counts(follow, event);
 		}
 	}
 	if (changed)
 		follow->changed(follow->arg);
 }
 
-int follow_new(struct loop *loop, void (*changed)(void *arg), void *arg, struct follow **ret_follow)
+int follow_new(struct loop *loop, const char *const *names, void (*changed)(void *arg), void *arg,
+	       struct follow **ret_follow)
 {
 	struct follow *follow = calloc(1, sizeof(*follow));
 	int r;
 
 	if (!follow)
 		return -ENOMEM;
-	*follow = (struct follow){.changed = changed, .arg = arg};
+	*follow = (struct follow){.names = names, .changed = changed, .arg = arg};
 	follow->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	r = follow->fd < 0 ? -errno : loop_add_fd(loop, follow->fd, EPOLLIN, follow_read, follow, &follow->source);
 	if (r < 0) {

@@ -27,12 +27,12 @@ static int learn(struct bundles *bundles, struct bundle *bundle)
 	struct containerd_row row;
 	int r = containerd_db_read(bundles->watch->options.containerd_root, bundle->place, bundle->id, &row);
 
-	if (r == -EAGAIN || r == -ENOMEM)
-		return r;
-	/* It may be elsewhere or of another form: then the configuration says what it can. */
-	bundles->db_failed = r < 0;
-	if (r < 0)
+	bundle->without_db = r < 0;
+	/* It may be elsewhere or of another form: then the configuration says what it can. All else may pass. */
+	if (r == -ENOENT || r == -EBADMSG || r == -EINVAL)
 		return 0;
+	if (r < 0)
+		return r == -ENOMEM ? r : -EAGAIN;
 	json_decref(bundle->labels);
 	bundle->labels = row.labels;
 	free(bundle->image);

@@ -290,6 +290,21 @@ def adopted(host):
     tap.equal(identities(host), wanted, "identities by the new daemon")
 
 
+def unreadable(host):
+    """a container whose configuration can't be read is not taken for one of CNI's without labels: its port stays closed"""
+    host.run("front", "tier=front")
+    config = pathlib.Path(f"/run/containerd/io.containerd.runtime.v2.task/{host.place}/front/config.json")
+    kept = config.read_bytes()
+    config.write_bytes(kept + b" " * (5 << 20))
+    host.policy(POLICY)
+    host.start()
+    wait_until(lambda: [p for p in host.ask("ports") if "can't be read: File too large" in p.get("reason", "")], 20, "the reason")
+    tap.equal([port for port in host.ask("ports") if port["state"] == "open"], [], "what is open")
+    config.write_bytes(kept)
+    host.wait_guests("front")
+    tap.equal(identities(host), {"front": "shop/front"}, "once it can be read")
+
+
 # ---- CNI by hand, without an engine
 
 
@@ -383,7 +398,7 @@ def test_cni_without_names(host):
             child.wait()
 
 
-SCENARIOS = (zones, reachability, pods, used_again, restarts, first_packets, hook, adopted)
+SCENARIOS = (zones, reachability, pods, used_again, restarts, first_packets, hook, adopted, unreadable)
 TESTS = [on("containerd", host_class=ContainerdHost)(scenario) for scenario in SCENARIOS]
 TESTS += [test_cni_by_hand, test_cni_without_names]
 

@@ -253,7 +253,12 @@ static void test_stale_pid(void **state)
 	box_put_process(&box, 4711, 100, "/default/c11");
 	assert_int_equal(box_ask(&box, &runtime_containerd, &pin, "veth0", CNI_WAIT_MS, &evidence, reason),
 			 RUNTIME_NOT_MINE);
+	/* Its root may have made a group of the same name below its own. */
+	box_put_process(&box, 4711, 100, "/lxc.payload.evil/default/c1");
+	assert_int_equal(box_ask(&box, &runtime_containerd, &pin, "veth0", CNI_WAIT_MS, &evidence, reason),
+			 RUNTIME_NOT_MINE);
 	box_put_process(&box, 4711, 100, "/x/default/c1/below");
+	box_put(&box, "proc/self/cgroup", "4:memory:/x/daemon\n0::/y\n");
 	assert_int_equal(box_ask(&box, &runtime_containerd, &pin, "veth0", CNI_WAIT_MS, &evidence, reason),
 			 RUNTIME_OWNS);
 	assert_string_equal(evidence.owner.cgroup, "/x/default/c1");
@@ -344,6 +349,10 @@ static void test_changes_are_told(void **state)
 	assert_false(bundles->is_read);
 	assert_int_equal(runtime_containerd.pins(box.bundles, &(struct processes){0}), 0);
 	assert_int_equal(bundles->own, 2);
+	/* What a shim writes beside them is nobody's business. */
+	box_put(&box, TASKS "other/c1/log.json", "{}");
+	box_hear(&box);
+	assert_true(bundles->is_read);
 	box_close(&box, &runtime_containerd);
 }
 
@@ -385,6 +394,70 @@ static void test_crio_folder(void **state)
 	box_close(&box, &runtime_crio);
 }
 
+static size_t known(struct box *box)
+{
+	runtime_containerd.refresh(box->bundles);
+	assert_int_equal(runtime_containerd.pins(box->bundles, &(struct processes){0}), 0);
+	return ((const struct bundles *)box->bundles)->own;
+}
+
+/* What hinders reading the database now may pass: labels are waited for. Of another form it stays. */
+static void test_database(void **state)
+{
+	struct box box;
+	const struct bundles *bundles;
+	AUTO_FREE char *root = NULL;
+	AUTO_FREE char *database = NULL;
+
+	(void)state;
+	box_open(&box, &runtime_containerd);
+	bundles = box.bundles;
+	root = box_path(&box, "root");
+	database = box_path(&box, "root/io.containerd.metadata.v1.bolt/meta.db");
+	box.watch.options.containerd_root = root;
+	box_put_link(&box, "root/io.containerd.metadata.v1.bolt/meta.db", "meta.db");
+	box_put_recorded(&box, TASKS "default/c0/config.json", "ctr-config-c1.json");
+	assert_int_equal(known(&box), 0);
+	assert_true(bundles->db_failed);
+	assert_int_equal(unlink(database), 0);
+	box_put(&box, "root/io.containerd.metadata.v1.bolt/meta.db", "of another form");
+	assert_int_equal(known(&box), 1);
+	assert_true(bundles->db_failed);
+	/* It has been read without, whatever comes. */
+	assert_int_equal(known(&box), 1);
+	assert_true(bundles->db_failed);
+	box_close(&box, &runtime_containerd);
+}
+
+/* Too many at one time; that passes. */
+static void test_left_out(void **state)
+{
+	struct box box;
+	const struct bundles *bundles;
+	AUTO_FREE char *place = NULL;
+
+	(void)state;
+	box_open(&box, &runtime_containerd);
+	bundles = box.bundles;
+	for (int i = 0; i <= 256; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), TASKS "place-%d/x", i);
+		box_put(&box, name, "");
+	}
+	runtime_containerd.refresh(box.bundles);
+	assert_int_equal(runtime_containerd.pins(box.bundles, &(struct processes){0}), 0);
+	assert_true(bundles->left_out);
+	place = box_path(&box, TASKS "place-7/x");
+	assert_int_equal(unlink(place), 0);
+	*strrchr(place, '/') = '\0';
+	assert_int_equal(rmdir(place), 0);
+	runtime_containerd.refresh(box.bundles);
+	assert_int_equal(runtime_containerd.pins(box.bundles, &(struct processes){0}), 0);
+	assert_false(bundles->left_out);
+	box_close(&box, &runtime_containerd);
+}
+
 /* What is no regular file is not read, and holds nothing up. */
 static void test_traps(void **state)
 {
@@ -423,6 +496,8 @@ int main(void)
 		cmocka_unit_test(test_pod_and_its_containers),
 		cmocka_unit_test(test_changes_are_told),
 		cmocka_unit_test(test_crio_folder),
+		cmocka_unit_test(test_database),
+		cmocka_unit_test(test_left_out),
 		cmocka_unit_test(test_traps),
 	};
 

@@ -165,6 +165,9 @@ static void test_root(void **state)
 	assert_int_equal(box_ask(&box, &runtime_runc, &pin, "veth0", 0, &evidence, reason), RUNTIME_NOT_MINE);
 	box_put_process(&box, RUNC_PID, RUNC_START, "/web");
 	pin = box_pin(RUNC_PID, RUNC_START);
+	/* Who has ended does not come back: the record is not read again before it is another. */
+	assert_int_equal(box_ask(&box, &runtime_runc, &pin, "veth0", 0, &evidence, reason), RUNTIME_NOT_MINE);
+	box_put_recorded(&box, "runc/web/state.json", "runc-state.json");
 	/* Nobody waits for CNI, which has nothing to do with it. */
 	assert_int_equal(box_ask(&box, &runtime_runc, &pin, "veth0", 0, &evidence, reason), RUNTIME_OWNS);
 	assert_true(evidence.claim);
@@ -172,6 +175,29 @@ static void test_root(void **state)
 	assert_string_equal(evidence.owner.cgroup, "/web");
 	evidence_free(&evidence);
 	box_close(&box, &runtime_runc);
+}
+
+/* A namespace that somebody made and named is a container's only while that runs. */
+static void test_stopped_in_a_named_namespace(void **state)
+{
+	struct namespace_pin pin = {.dir = NAMESPACE_DIR_NETNS, .name = "web"};
+	json_t *json = runc_with("{\"namespaces\": [{\"type\": \"NEWNET\", \"path\": \"/run/netns/web\"}]}");
+	char *text = json_dumps(json, JSON_COMPACT);
+	struct evidence evidence;
+	char reason[REASON_MAX];
+	struct box box;
+
+	(void)state;
+	box_open(&box, &runtime_runc);
+	box_put_process(&box, RUNC_PID, RUNC_START, "/web");
+	box_put(&box, "runc/web/state.json", text);
+	assert_int_equal(box_ask(&box, &runtime_runc, &pin, "veth0", 0, &evidence, reason), RUNTIME_OWNS);
+	evidence_free(&evidence);
+	box_put_process(&box, RUNC_PID, RUNC_START + 1, "/other");
+	assert_int_equal(box_ask(&box, &runtime_runc, &pin, "veth0", 0, &evidence, reason), RUNTIME_NOT_MINE);
+	box_close(&box, &runtime_runc);
+	free(text);
+	json_decref(json);
 }
 
 static void test_crun_root(void **state)
@@ -232,8 +258,13 @@ static void test_traps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_recorded),  cmocka_unit_test(test_networks), cmocka_unit_test(test_engines),
-		cmocka_unit_test(test_malformed), cmocka_unit_test(test_root),	   cmocka_unit_test(test_crun_root),
+		cmocka_unit_test(test_recorded),
+		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_engines),
+		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_crun_root),
+		cmocka_unit_test(test_stopped_in_a_named_namespace),
 		cmocka_unit_test(test_traps),
 	};
 
