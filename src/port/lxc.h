@@ -36,8 +36,12 @@ struct lxc_config {
 int lxc_config_parse(const char *data, struct lxc_config *ret_config);
 void lxc_config_free(struct lxc_config *config);
 /* The part that this port is made of: by the name of the host's end, by the MAC, then by the bridge and the name of the
- * container's end, then by the bridge alone, if it is the only one on it. NULL: none, it was plugged in later. */
+ * container's end, then by the bridge alone, if it is the only one on it. NULL: none, it was plugged in later, or
+ * lxc_net_may_be(). */
 const struct lxc_net *lxc_net_find(const struct lxc_config *config, const struct runtime_question *question);
+/* Has the configuration addresses for a port on this bridge, which it may be although it is not found? The container
+ * can change the name and the MAC of its end. */
+bool lxc_net_may_be(const struct lxc_config *config, const struct runtime_question *question);
 
 /* A monitor's arguments: its title "[lxc monitor] FOLDER NAME", or the command line of `lxc-start -F`, where FOLDER is
  * said by -P, or is `folder`. The name of the container, if it is in `folder`; NULL: it is none, or elsewhere. The

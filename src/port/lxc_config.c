@@ -216,6 +216,20 @@ const struct lxc_net *lxc_net_find(const struct lxc_config *config, const struct
 	return named ? named : count == 1 ? alone : NULL;
 }
 
+bool lxc_net_may_be(const struct lxc_config *config, const struct runtime_question *question)
+{
+	const char *bridge = question->bridge ? question->bridge->name : "";
+
+	for (size_t i = 0; i < config->nets.count; i++) {
+		const struct lxc_net *net = &config->nets.items[i];
+
+		/* The name of the host's end is nothing that the container can change. */
+		if (is_veth(net) && !net->pair[0] && net->addresses.count > 0 && strcmp(net->link, bridge) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The words of `lxc-start -F`: who it is and where. */
 static char *start_parse(const char *arguments, size_t size, const char *folder)
 {

@@ -337,6 +337,11 @@ static int evidence_net(const struct lxc_config *config, const struct runtime_qu
 		snprintf(reason, REASON_MAX, "%s", config->reason);
 		return -EINVAL;
 	}
+	if (!net && lxc_net_may_be(config, question)) {
+		snprintf(reason, REASON_MAX,
+			 "its configuration has addresses on this bridge, but not which of its interfaces has them");
+		return -EINVAL;
+	}
 	evidence->claim = !net || net->addresses.count == 0;
 	if (!net)
 		return 0;

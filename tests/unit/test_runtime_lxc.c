@@ -271,6 +271,42 @@ static void test_container(void **state)
 	box_close(&box, &runtime_lxc);
 }
 
+/* It has changed name and MAC of its end: the addresses of the configuration are not given up for those that it claims.
+ */
+static void test_renamed(void **state)
+{
+	static const char *const two = "lxc.net.0.type = veth\nlxc.net.0.link = br0\nlxc.net.0.name = eth0\n%s"
+				       "lxc.net.1.type = veth\nlxc.net.1.link = br0\nlxc.net.1.name = eth1\n";
+	struct namespace_pin pin = box_pin(FIRST_PID, 1001);
+	struct namespace namespace = {.cookie = 7, .nsid = 3, .pins = {.items = &pin, .count = 1}};
+	struct link link = {.ifindex = 5, .name = "vethA"}, bridge = {.ifindex = 2, .name = "br0"};
+	struct peer peer = {.name = "eth9"};
+	const struct runtime_question question = {
+		.link = &link, .bridge = &bridge, .namespace = &namespace, .peer = &peer};
+	struct evidence evidence = {0};
+	char reason[REASON_MAX] = "", config[512];
+	struct box box;
+
+	(void)state;
+	box_open(&box, &runtime_lxc);
+	put_container(&box, "web", "web");
+	runtime_lxc.refresh(box.bundles);
+	for (int i = 0; i < 2; i++) {
+		snprintf(config, sizeof(config), two, i ? "lxc.net.0.ipv4.address = 10.7.0.5/24\n" : "");
+		box_put(&box, "lxc/web/config", config);
+		box.watch.scans++;
+		assert_int_equal(runtime_lxc.ask(box.bundles, &question, &evidence, reason),
+				 i ? RUNTIME_PENDING : RUNTIME_OWNS);
+		assert_true(i || evidence.claim);
+		evidence_free(&evidence);
+	}
+	assert_non_null(strstr(reason, "which of its interfaces"));
+	snprintf(bridge.name, sizeof(bridge.name), "br1");
+	assert_int_equal(runtime_lxc.ask(box.bundles, &question, &evidence, reason), RUNTIME_OWNS);
+	evidence_free(&evidence);
+	box_close(&box, &runtime_lxc);
+}
+
 /* What leads nowhere: each is the whole evidence, but for one thing. */
 static void test_doubts(void **state)
 {
@@ -315,7 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_recorded),  cmocka_unit_test(test_words),	 cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_bounded),	  cmocka_unit_test(test_find),	 cmocka_unit_test(test_monitor),
-		cmocka_unit_test(test_container), cmocka_unit_test(test_doubts),
+		cmocka_unit_test(test_container), cmocka_unit_test(test_doubts), cmocka_unit_test(test_renamed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
