@@ -11,6 +11,8 @@
 /* The line has 52 numbers, and a name of at most 64 bytes. */
 #define STAT_FILE_MAX 4096u
 #define START_FIELD   22
+/* Up to 65,536 groups are in there. */
+#define STATUS_FILE_MAX (1u << 20)
 /* A supervisor has one child, and helpers for a moment. */
 #define CHILDREN_FILE_MAX 65536u
 
@@ -91,6 +93,21 @@ bool process_shares_namespace(const char *proc, int32_t pid, const char *kind)
 		return false;
 	own_size = readlink(path, own, sizeof(own));
 	return own_size > 0 && own_size == its_size && memcmp(own, its, (size_t)own_size) == 0;
+}
+
+bool process_is_roots(const char *proc, int32_t pid)
+{
+	AUTO_FREE char *data = NULL;
+	unsigned long real, effective, saved, files;
+	char path[PATH_MAX];
+	const char *line;
+	size_t size;
+
+	/* The name stands before it, with line breaks escaped. */
+	return pid > 0 && snprintf(path, sizeof(path), "%s/%d/status", proc, pid) < (int)sizeof(path) &&
+	       file_read(path, STATUS_FILE_MAX, &data, &size, NULL) == 0 && (line = strstr(data, "\nUid:")) &&
+	       sscanf(line, "\nUid: %lu %lu %lu %lu", &real, &effective, &saved, &files) == 4 && real == 0 &&
+	       effective == 0 && saved == 0 && files == 0;
 }
 
 bool process_is_still(const char *proc, const struct process *process)

@@ -26,6 +26,10 @@ size_t process_children(const char *proc, int32_t pid, int32_t *pids, size_t max
 /* The process is in the same namespace of this kind ("net", "pid" …) as we are. */
 bool process_shares_namespace(const char *proc, int32_t pid, const char *kind);
 
+/* It runs with all of its user ids root's: the real, the effective, the saved, the file system's. Whose the files in
+ * its folder are says nothing of that: a process that can't be dumped has root's. */
+bool process_is_roots(const char *proc, int32_t pid);
+
 /* -ESRCH: there is none; -EBADMSG. */
 int process_start(const char *proc, int32_t pid, uint64_t *ret_start);
 /* The process that has this number now is the one that is meant. Ask this after what was read or opened of it. */

@@ -29,6 +29,7 @@ struct nspawn {
 	} machines; /* that run */
 	uint64_t read_scan;
 	bool here;			    /* machined has a folder of machines */
+	bool left_out;			    /* a machine, since there are too many */
 	uint64_t waiting_key;		    /* of the newest port that was searched for */
 	int64_t search_ms, search_delay_ms; /* when to search next, and what to wait thereafter */
 };
@@ -72,12 +73,13 @@ static void nspawn_refresh(void *state)
 
 static int machine_keep(struct nspawn *nspawn, struct nspawn_machine *machine)
 {
-	struct nspawn_machine *slot =
-		nspawn->machines.count < NSPAWN_MACHINES_MAX ? array_append(&nspawn->machines) : NULL;
+	bool fits = nspawn->machines.count < NSPAWN_MACHINES_MAX;
+	struct nspawn_machine *slot = fits ? array_append(&nspawn->machines) : NULL;
 
 	if (!slot) {
+		nspawn->left_out |= !fits;
 		machine_free(machine);
-		return nspawn->machines.count < NSPAWN_MACHINES_MAX ? -ENOMEM : 0;
+		return fits ? -ENOMEM : 0;
 	}
 	*slot = *machine;
 	return 0;
@@ -129,10 +131,13 @@ static int machines_read(struct nspawn *nspawn)
 	nspawn->here = listing != NULL;
 	if (!listing)
 		return 0;
-	while (r == 0 && count < NSPAWN_MACHINES_MAX && (item = readdir(listing))) {
+	while (r == 0 && (item = readdir(listing))) {
 		if (item->d_name[0] == '.' || strchr(item->d_name, ':') || item->d_type == DT_LNK)
 			continue;
-		count++;
+		if (++count > NSPAWN_MACHINES_MAX) {
+			nspawn->left_out = true;
+			break;
+		}
 		r = machine_read(nspawn, item->d_name);
 	}
 	closedir(listing);
@@ -157,8 +162,8 @@ static bool supervisor_first(const char *proc, const struct process *supervisor,
 	return false;
 }
 
-/* A program of that name that is a process of the host's: what runs in a container is in a process namespace of its
- * own, whatever it is called. */
+/* A program of that name that is a process of the host's, and root's: what runs in a container is in a process
+ * namespace of its own, whatever it is called, and any user may call a program so. */
 static bool is_supervisor(const char *proc, const char *pid_text, int32_t *ret_pid)
 {
 	char path[PATH_MAX], program[PATH_MAX], *name, *end;
@@ -178,7 +183,7 @@ static bool is_supervisor(const char *proc, const char *pid_text, int32_t *ret_p
 		return false;
 	*ret_pid = (int32_t)pid;
 	return process_shares_namespace(proc, *ret_pid, "net") && process_shares_namespace(proc, *ret_pid, "pid") &&
-	       process_shares_namespace(proc, *ret_pid, "user");
+	       process_shares_namespace(proc, *ret_pid, "user") && process_is_roots(proc, *ret_pid);
 }
 
 static int supervisor_read(struct nspawn *nspawn, int32_t pid)
@@ -300,6 +305,7 @@ static int nspawn_update(struct nspawn *nspawn)
 	if (nspawn->read_scan == nspawn->watch->scans && nspawn->read_scan > 0)
 		return 0;
 	nspawn->read_scan = nspawn->watch->scans;
+	nspawn->left_out = false;
 	supervisors_check(nspawn);
 	r = machines_read(nspawn);
 	return r == 0 ? search(nspawn) : r;
@@ -380,6 +386,8 @@ static json_t *nspawn_status(void *state)
 	json_object_set_new(status, "containers", json_integer((json_int_t)nspawn->machines.count));
 	if (!nspawn->here && nspawn->machines.count == 0)
 		json_object_set_new(status, "why", json_string("no machine is registered, and none was found"));
+	if (nspawn->left_out)
+		json_object_set_new(status, "left_out", json_true());
 	return status;
 }
 

@@ -160,6 +160,7 @@ static void put_supervisor(const struct box *box)
 		box_put_link(box, path, "ns:[1]");
 	}
 	box_put_process(box, 4700, 1000, "/supervisor");
+	box_put(box, "proc/4700/status", "Name:\tsystemd-nspawn\nUid:\t0\t0\t0\t0\n");
 	box_put_link(box, "proc/4700/exe", "/usr/bin/systemd-nspawn");
 	box_put_bytes(box, "proc/4700/cmdline", SUPERVISOR, sizeof(SUPERVISOR));
 	box_put(box, "proc/4700/task/4700/children", "4711 ");
@@ -198,12 +199,23 @@ static void test_supervisor(void **state)
 	box_close(&box, &runtime_nspawn);
 }
 
-/* A process that is called so in a container is none. */
+/* A process that is called so in a container, or is not root's, is none. */
 static void test_no_supervisor(void **state)
 {
-	static const char *const cases[][2] = {
-		{"proc/4700/ns/pid", "ns:[3]"},	  {"proc/4700/ns/net", "ns:[3]"}, {"proc/4700/ns/user", "ns:[3]"},
-		{"proc/4700/exe", "/usr/bin/sh"}, {"proc/4711/ns/net", "ns:[1]"}, /* its child is not elsewhere */
+	static const struct {
+		const char *path, *text;
+	} cases[] = {
+		{"proc/4700/ns/pid", "ns:[3]"},
+		{"proc/4700/ns/net", "ns:[3]"},
+		{"proc/4700/ns/user", "ns:[3]"},
+		{"proc/4700/exe", "/usr/bin/sh"},
+		{"proc/4711/ns/net", "ns:[1]"}, /* its child is not elsewhere */
+		{"proc/4700/status", "Name:\tsystemd-nspawn\nUid:\t1000\t1000\t1000\t1000\n"},
+		{"proc/4700/status", "Uid:\t1000\t0\t0\t0\n"}, /* without a line before it: no file of the kernel's */
+		{"proc/4700/status", "Name:\tx\nUid:\t1000\t0\t0\t0\n"},
+		{"proc/4700/status", "Name:\tx\nUid:\t0\t1000\t0\t0\n"},
+		{"proc/4700/status", "Name:\t\\nUid:\t0\t0\t0\t0\nUid:\t1000\t1000\t1000\t1000\n"},
+		{"proc/4700/status", ""},
 	};
 	struct entry entry, *list;
 	struct evidence evidence;
@@ -216,10 +228,39 @@ static void test_no_supervisor(void **state)
 		box_open(&box, &runtime_nspawn);
 		put_supervisor(&box);
 		put_port(&box, &entry, &list, "vb-web");
-		box_put_link(&box, cases[i][0], cases[i][1]);
+		if (strstr(cases[i].path, "status"))
+			box_put(&box, cases[i].path, cases[i].text);
+		else
+			box_put_link(&box, cases[i].path, cases[i].text);
 		assert_int_equal(ask(&box, "vb-web", &evidence, reason), RUNTIME_NOT_MINE);
 		box_close(&box, &runtime_nspawn);
 	}
+}
+
+static void test_left_out(void **state)
+{
+	struct evidence evidence;
+	char reason[REASON_MAX], name[32];
+	json_t *status;
+	struct box box;
+
+	(void)state;
+	box_open(&box, &runtime_nspawn);
+	for (unsigned int i = 0; i <= NSPAWN_MACHINES_MAX; i++) {
+		snprintf(name, sizeof(name), "machines/m%u", i);
+		if (i == NSPAWN_MACHINES_MAX) {
+			assert_int_equal(ask(&box, "vb-web", &evidence, reason), RUNTIME_NOT_MINE);
+			status = runtime_nspawn.status(box.bundles);
+			assert_null(json_object_get(status, "left_out"));
+			json_decref(status);
+		}
+		box_put(&box, name, "");
+	}
+	assert_int_equal(ask(&box, "vb-web", &evidence, reason), RUNTIME_NOT_MINE);
+	status = runtime_nspawn.status(box.bundles);
+	assert_true(json_is_true(json_object_get(status, "left_out")));
+	json_decref(status);
+	box_close(&box, &runtime_nspawn);
 }
 
 /* All processes are looked through for a new port, and then ever less often, whatever else happens. */
@@ -278,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_arguments),     cmocka_unit_test(test_link_name),
 		cmocka_unit_test(test_registered),    cmocka_unit_test(test_supervisor),
 		cmocka_unit_test(test_no_supervisor), cmocka_unit_test(test_search_is_rare),
+		cmocka_unit_test(test_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
