@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* docker-proxy: a process of the host for each published port, that takes connections and makes its own to the
  * container. Where Docker's rules translate (DNAT) it is passed by; else all who come through it are the host. That is
- * only told, nothing is judged by it: the name of a process can be anybody's choice. */
+ * only told, nothing is judged by it: the name of a process can be anybody's choice. What a container's process has to
+ * say is not even read: its memory may be such that the read does not end. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +12,7 @@
 
 #include "base/file.h"
 #include "docker.h"
+#include "process.h"
 
 /* All processes are looked at: not more often than this, and only when somebody asks for the status. */
 #define PROXIES_REST_MS 5000
@@ -61,13 +63,23 @@ bool docker_proxy_parse(const char *data, size_t size, struct published *ret_pub
 	return true;
 }
 
+static bool is_hosts(const struct docker *docker, const char *pid_text)
+{
+	const char *proc = docker->watch->options.proc;
+	long pid = strtol(pid_text, NULL, 10);
+
+	return pid > 0 && pid <= INT32_MAX && process_shares_namespace(proc, (int32_t)pid, "net") &&
+	       process_shares_namespace(proc, (int32_t)pid, "pid");
+}
+
 static void proxy_read(struct docker *docker, const char *pid)
 {
 	char data[PROXY_LINE_MAX];
 	struct published published, *slot;
 	ssize_t n;
 
-	if (process_read(docker, pid, "comm", data, sizeof(data)) <= 0 || strcmp(data, PROXY_COMMAND "\n") != 0)
+	if (process_read(docker, pid, "comm", data, sizeof(data)) <= 0 || strcmp(data, PROXY_COMMAND "\n") != 0 ||
+	    !is_hosts(docker, pid))
 		return;
 	n = process_read(docker, pid, "cmdline", data, sizeof(data));
 	if (n <= 0 || !docker_proxy_parse(data, (size_t)n, &published) || docker->proxies.count >= PUBLISHED_MAX)

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "port/docker.h"
 #include "recorded.h"
+#include "runtime_box.h"
 
 #define ID   "b7de2671db1e7d68669753227a19beb99b87c25fe165a21fb77e45bfdf3bfc03"
 #define NETA "68af3bf7b99d74fc45cbd499f83f606ac1b814217178c10d9912dd23d6a395e4"
@@ -441,6 +442,37 @@ static void test_cgroup(void **state)
 	rmdir(proc);
 }
 
+#define PROXY                                   \
+	"docker-proxy\0-proto\0tcp\0-host-ip\0" \
+	"0.0.0.0\0-host-port\0"                 \
+	"80\0-container-port\0"                 \
+	"8080"
+
+/* A process that is called so in a container is not read: it may be made to keep the reader waiting. */
+static void test_proxy(void **state)
+{
+	static const char *const others[] = {"", "proc/700/ns/pid", "proc/700/ns/net"};
+	struct published published;
+
+	(void)state;
+	assert_true(docker_proxy_parse(PROXY, sizeof(PROXY), &published));
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		struct box box;
+
+		box_open(&box, &runtime_docker);
+		box_put(&box, "proc/700/comm", "docker-proxy\n");
+		box_put_bytes(&box, "proc/700/cmdline", PROXY, sizeof(PROXY));
+		box_put_link(&box, "proc/self/ns/pid", "pid:[1]");
+		box_put_link(&box, "proc/self/ns/net", "net:[1]");
+		box_put_link(&box, "proc/700/ns/pid", "pid:[1]");
+		box_put_link(&box, "proc/700/ns/net", "net:[1]");
+		if (others[i][0])
+			box_put_link(&box, others[i], "net:[2]");
+		assert_int_equal(docker_is_relayed(box.bundles, &published), others[i][0] == '\0');
+		box_close(&box, &runtime_docker);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -450,7 +482,7 @@ int main(void)
 		cmocka_unit_test(test_network),		cmocka_unit_test(test_network_member_with_bad_text),
 		cmocka_unit_test(test_events),		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_wishes),		cmocka_unit_test(test_store),
-		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test(test_cgroup),		cmocka_unit_test(test_proxy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
