@@ -257,9 +257,10 @@ int scan_run(struct port_watch *watch, bool *ret_changed, struct error *error)
 		return r;
 	r = entries_update(watch);
 	entries_look(watch, now_ms);
-	adopted_sweep(watch);
-	if (r == 0)
+	if (r == 0) {
+		adopted_sweep(watch); /* of all ports: one that is not listed has not gone */
 		r = settle_run(watch, time(NULL), now_ms);
+	}
 	if (r == 0)
 		r = scan_view(watch, ret_changed);
 	if (r < 0)
