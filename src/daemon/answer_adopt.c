@@ -43,7 +43,7 @@ struct order {
 
 static const char *const adopt_keys[] = {"command", "interface", "netns",    "wait_ms",	  "name",
 					 "id",	    "runtime",	 "image",    "namespace", "network",
-					 "labels",  "addresses", "gateways", "mac"};
+					 "labels",  "addresses", "gateways", "mac",	  "pid"};
 static const char *const release_keys[] = {"command", "interface", "netns", "id"};
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 

@@ -174,6 +174,7 @@ json_t *oci_request(const struct oci_options *options, const struct oci_state *s
 	json_object_set_new(request, "name", json_string(state->id));
 	json_object_set_new(request, "id", json_string(state->id));
 	json_object_set_new(request, "runtime", json_string(options->runtime));
+	json_object_set_new(request, "pid", json_integer(state->pid));
 	json_object_set_new(request, "labels", labels);
 	return request;
 }

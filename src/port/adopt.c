@@ -9,8 +9,7 @@
 #include "base/file.h"
 #include "runtime_adopted.h"
 
-/* Whose they are is found anew. */
-static void entries_forget(struct port_watch *watch, const struct port_site *site, const struct runtime *runtime)
+void adopted_forget(struct port_watch *watch, const struct port_site *site, const struct runtime *runtime)
 {
 	for (size_t i = 0; i < watch->entries.count; i++) {
 		struct entry *entry = watch->entries.items[i];
@@ -22,8 +21,15 @@ static void entries_forget(struct port_watch *watch, const struct port_site *sit
 	}
 }
 
-static int adoption_make(const struct port_site *site, const char *interface, const json_t *words,
-			 struct adoption *ret_adoption, struct error *error)
+static int process_find(const struct port_watch *watch, struct process *process, struct error *error)
+{
+	if (process->pid == 0 || process_start(watch->options.proc, process->pid, &process->start) == 0)
+		return 0;
+	return error_set(error, -EINVAL, "there is no process %d", (int)process->pid);
+}
+
+static int adoption_make(const struct port_watch *watch, const struct port_site *site, const char *interface,
+			 const json_t *words, struct adoption *ret_adoption, struct error *error)
 {
 	char reason[REASON_MAX];
 	int r = adoption_parse(words, ret_adoption, reason);
@@ -33,6 +39,10 @@ static int adoption_make(const struct port_site *site, const char *interface, co
 	ret_adoption->site = (struct port_site){.ifindex = site->ifindex, .cookie = site->cookie};
 	if (interface)
 		snprintf(ret_adoption->interface, sizeof(ret_adoption->interface), "%s", interface);
+	if (process_find(watch, &ret_adoption->process, error) < 0) {
+		adoption_free(ret_adoption);
+		return error->code;
+	}
 	if (site->netns && !(ret_adoption->site.netns = strdup(site->netns)))
 		r = -ENOMEM;
 	if (r == 0)
@@ -45,15 +55,18 @@ static int adoption_make(const struct port_site *site, const char *interface, co
 	return 0;
 }
 
-/* An interface has one: what was said of it when its other end was elsewhere, or nowhere yet, is out of date. */
-static void drop_older(struct adopted *adopted, const struct port_site *site)
+/* An interface has one: what was said of it when its other end was elsewhere, or nowhere yet, is out of date. A
+ * namespace that is kept for the next container has that one's, not the last one's too. */
+static void drop_older(struct adopted *adopted, const struct port_site *site, const struct adoption *newest)
 {
 	void *value;
 
-	for (size_t at = 0; site->ifindex && map_next(adopted->adoptions, &at, NULL, NULL, &value);) {
+	for (size_t at = 0; map_next(adopted->adoptions, &at, NULL, NULL, &value);) {
 		const struct adoption *other = value;
 
-		if (other->site.ifindex == site->ifindex && other->site.cookie != site->cookie)
+		if (other != newest &&
+		    (site->ifindex ? other->site.ifindex == site->ifindex && other->site.cookie != site->cookie
+				   : other->site.cookie == site->cookie && adoption_has_ended(adopted, other)))
 			adopted_drop(adopted, value);
 	}
 }
@@ -76,7 +89,7 @@ int port_watch_adopt(struct port_watch *watch, const struct port_site *site, con
 	struct adopted *adopted = adopted_of(watch);
 	const struct adoption *old = adopted_get(adopted, site->ifindex, site->cookie, id);
 	struct adoption adoption;
-	int r = adoption_make(site, interface, words, &adoption, error);
+	int r = adoption_make(watch, site, interface, words, &adoption, error);
 
 	if (r < 0)
 		return r;
@@ -84,8 +97,8 @@ int port_watch_adopt(struct port_watch *watch, const struct port_site *site, con
 	if (!old || strcmp(old->text, adoption.text) != 0) {
 		r = adoption_keep(adopted, &adoption, error);
 		if (r == 0) {
-			drop_older(adopted, site);
-			entries_forget(watch, site, NULL);
+			drop_older(adopted, site, adopted_get(adopted, site->ifindex, site->cookie, id));
+			adopted_forget(watch, site, NULL);
 			r = adopted_save(adopted, error);
 		}
 		/* What would not outlive us is not said at all. */
@@ -123,7 +136,7 @@ int port_watch_release(struct port_watch *watch, const char *interface, const ch
 
 		if (!is_meant(adoption, interface, netns, cookie, id))
 			continue;
-		entries_forget(watch, &adoption->site, &runtime_adopted);
+		adopted_forget(watch, &adoption->site, &runtime_adopted);
 		adopted_drop(adopted, adoption);
 		count++;
 	}

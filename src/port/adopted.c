@@ -119,6 +119,11 @@ uint64_t adopted_cookie_at(const char *netns)
 	return netns && namespace_open(netns, &fd) == 0 && namespace_cookie(fd, &cookie) == 0 ? cookie : 0;
 }
 
+bool adoption_has_ended(const struct adopted *adopted, const struct adoption *adoption)
+{
+	return adoption->process.pid > 0 && !process_is_still(adopted->watch->options.proc, &adoption->process);
+}
+
 /* ---- The file ---- */
 
 int adopted_save(struct adopted *adopted, struct error *error)

@@ -12,8 +12,8 @@
 #define RUNTIME_DEFAULT "adopt"
 #define RUNTIME_MAX	32u
 
-static const char *const word_keys[] = {"name",	   "id",     "runtime",	  "image",    "namespace",
-					"network", "labels", "addresses", "gateways", "mac"};
+static const char *const word_keys[] = {"name",	  "id",	       "runtime",  "image", "namespace", "network",
+					"labels", "addresses", "gateways", "mac",   "pid"};
 #define WORD_KEYS (sizeof(word_keys) / sizeof(*word_keys))
 
 void adoption_free(struct adoption *adoption)
@@ -146,6 +146,19 @@ static int words_mac(const json_t *words, struct evidence *word, char reason[REA
 	return 0;
 }
 
+static int words_process(const json_t *words, struct adoption *adoption, char reason[REASON_MAX])
+{
+	const json_t *value = json_object_get(words, "pid");
+	json_int_t pid = json_integer_value(value);
+
+	if (value && (pid <= 0 || pid > INT32_MAX)) {
+		snprintf(reason, REASON_MAX, "'pid' is no number that a process can have");
+		return -EINVAL;
+	}
+	adoption->process.pid = (int32_t)pid;
+	return 0;
+}
+
 int adoption_parse(const json_t *words, struct adoption *ret_adoption, char reason[REASON_MAX])
 {
 	struct adoption adoption = {.nsid = -1};
@@ -160,6 +173,8 @@ int adoption_parse(const json_t *words, struct adoption *ret_adoption, char reas
 		r = words_addrs(words, "gateways", &word->gateways, NULL, reason);
 	if (r == 0)
 		r = words_mac(words, word, reason);
+	if (r == 0)
+		r = words_process(words, &adoption, reason);
 	if (r < 0) {
 		adoption_free(&adoption);
 		return r == -E2BIG ? -EINVAL : r;
@@ -184,6 +199,8 @@ static int record_site(const struct adoption *adoption, json_t *record)
 		(void)json_object_set_new(record, "interface", json_string(adoption->interface));
 	if (site->netns)
 		r |= json_object_set_new(record, "netns", json_string(site->netns));
+	if (adoption->process.pid > 0)
+		r |= json_object_set_new(record, "start", json_integer((json_int_t)adoption->process.start));
 	return r ? -ENOMEM : 0;
 }
 
@@ -219,6 +236,7 @@ static int site_read(const json_t *record, struct adoption *adoption, char reaso
 {
 	json_int_t ifindex = json_integer_value(json_object_get(record, "ifindex"));
 	json_int_t cookie = json_integer_value(json_object_get(record, "cookie"));
+	json_int_t start = json_integer_value(json_object_get(record, "start"));
 	const char *interface = port_json_text(record, "interface");
 
 	if (ifindex < 0 || ifindex > INT32_MAX || cookie < 0 || (ifindex == 0 && cookie == 0) ||
@@ -226,6 +244,11 @@ static int site_read(const json_t *record, struct adoption *adoption, char reaso
 		snprintf(reason, REASON_MAX, "it names no port");
 		return -EINVAL;
 	}
+	if (adoption->process.pid > 0 && start <= 0) {
+		snprintf(reason, REASON_MAX, "the start of its process is missing");
+		return -EINVAL;
+	}
+	adoption->process.start = (uint64_t)start;
 	adoption->site.ifindex = (uint32_t)ifindex;
 	adoption->site.cookie = (uint64_t)cookie;
 	strcpy(adoption->interface, interface);

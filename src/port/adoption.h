@@ -5,6 +5,7 @@
 #define BULKHEAD_PORT_ADOPTION_H
 
 #include "evidence.h"
+#include "process.h"
 
 /* Bytes of one as JSON: a request is no longer. */
 #define ADOPTION_TEXT_MAX (64u << 10)
@@ -15,12 +16,13 @@ struct adoption {
 	uint64_t order;		  /* the former is whose a shared namespace is */
 	int32_t nsid;		  /* that its namespace was seen to have; -1: not seen yet */
 	struct evidence word;	  /* `claim` is set when there are no addresses */
+	struct process process;	  /* with whose end it ends; pid 0: none */
 	bool has_labels;	  /* false: they are not known, and an engine's own record may tell them */
 	char *text;		  /* the whole of it as JSON */
 };
 
-/* The words: name, id, runtime, image, namespace, network, labels, addresses, gateways, mac. Members of other names are
- * passed over. 0, -ENOMEM, or -EINVAL with `reason`. */
+/* The words: name, id, runtime, image, namespace, network, labels, addresses, gateways, mac, pid (its start is the
+ * caller's to find). Members of other names are passed over. 0, -ENOMEM, or -EINVAL with `reason`. */
 int adoption_parse(const json_t *words, struct adoption *ret_adoption, char reason[REASON_MAX]);
 /* Makes `text` anew, of the words of it (or of `words`, when it has none yet) and the site. 0 or -ENOMEM, -E2BIG. */
 int adoption_write(struct adoption *adoption, const json_t *words);

@@ -25,7 +25,8 @@ struct evidence {
 	struct {
 		ARRAY_OF(struct published);
 	} published;
-	bool claim; /* the runtime knows no addresses: the first claim counts */
+	bool claim;	 /* the runtime knows no addresses: the first claim counts */
+	bool unlabelled; /* nobody has said yet whether it has labels */
 };
 
 void evidence_free(struct evidence *evidence); /* what it holds; zeroes it */

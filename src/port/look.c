@@ -389,8 +389,11 @@ void entry_look(struct port_watch *watch, struct entry *entry)
 	case RUNTIME_OWNS:
 		entry_update(watch, entry, runtime, &evidence);
 		break;
-	case RUNTIME_PENDING:  /* what was known of an adopted port stays true */
-	case RUNTIME_NOT_MINE: /* as above: the runtime may be restarting */
+	case RUNTIME_PENDING: /* what was known of an adopted port stays true; its labels were not */
+		if (entry->evidence.unlabelled)
+			entry_forget(entry);
+		break;
+	case RUNTIME_NOT_MINE: /* what was known stays true, too: the runtime may be restarting */
 	case RUNTIME_ANSWER_MAX:
 		break;
 	}

@@ -91,6 +91,25 @@ static int complete_by_namespace(const struct adopted *adopted, const struct ado
 	return r;
 }
 
+/* Has it been told already which labels it has? */
+static bool is_labelled(const struct port_watch *watch, uint32_t ifindex)
+{
+	const struct entry *entry = watch_entry(watch, ifindex);
+
+	return entry && entry->adopted && entry->runtime == &runtime_adopted && !entry->evidence.unlabelled;
+}
+
+/* A policy may ask for a label that the engine has not told yet. bulkhead-cni speaks for any engine: those that start
+ * containers by CNI do not know them while it runs, so that it never waits for its own end. Podman does; it is waited
+ * for by who names it, and by a port whose labels are known. */
+static bool is_waited_for(const struct port_watch *watch, const struct runtime_question *question,
+			  const struct adoption *adoption, size_t runtime)
+{
+	return runtime == RUNTIME_CONTAINERD || runtime == RUNTIME_CRIO ||
+	       strcmp(adoption->word.owner.runtime, runtimes[runtime]->name) == 0 ||
+	       is_labelled(watch, question->link->ifindex);
+}
+
 enum runtime_answer adopted_complete(struct port_watch *watch, const struct runtime_question *question,
 				     struct evidence *evidence, char reason[REASON_MAX])
 {
@@ -106,17 +125,18 @@ enum runtime_answer adopted_complete(struct port_watch *watch, const struct runt
 		return RUNTIME_PENDING;
 	}
 	whose.owner_only = true;
+	evidence->unlabelled = !has_labels;
 	/* CNI, which is asked last, has no labels, and whoever adopted the port may have been its plugin. */
 	for (size_t i = RUNTIME_ADOPTED + 1; i < RUNTIME_CNI; i++) {
 		struct evidence record = {0};
 		enum runtime_answer answer = runtimes[i]->ask(watch->states[i], &whose, &record, reason);
 
-		if (answer == RUNTIME_OWNS && is_of(&record, adoption))
+		if (answer == RUNTIME_OWNS && is_of(&record, adoption)) {
 			adoption_complete(evidence, has_labels, &record);
+			evidence->unlabelled = false;
+		}
 		evidence_free(&record);
-		/* A policy may ask for a label that the engine has not told yet. */
-		if (answer == RUNTIME_PENDING && !has_labels &&
-		    strcmp(adoption->word.owner.runtime, runtimes[i]->name) == 0)
+		if (answer == RUNTIME_PENDING && evidence->unlabelled && is_waited_for(watch, question, adoption, i))
 			return RUNTIME_PENDING;
 	}
 	return RUNTIME_OWNS;
@@ -220,11 +240,18 @@ void adopted_sweep(struct port_watch *watch)
 
 	for (size_t at = 0; map_next(adopted->adoptions, &at, NULL, NULL, &value);) {
 		const struct adoption *adoption = value;
+		bool ended = adoption_has_ended(adopted, adoption);
 
-		if (adoption->site.ifindex ? interface_is_gone(watch, adoption) : namespace_is_gone(watch, adoption)) {
-			adopted_drop(adopted, value);
-			dropped = true;
+		if (!ended &&
+		    !(adoption->site.ifindex ? interface_is_gone(watch, adoption) : namespace_is_gone(watch, adoption)))
+			continue;
+		/* Its namespace may be kept for another container, who is not the one that was meant. */
+		if (ended) {
+			adopted_forget(watch, &adoption->site, &runtime_adopted);
+			port_watch_schedule(watch, 0);
 		}
+		adopted_drop(adopted, value);
+		dropped = true;
 	}
 	if (dropped)
 		(void)adopted_save(adopted, NULL); /* `problem` tells */

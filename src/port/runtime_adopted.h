@@ -39,6 +39,12 @@ struct adoption *adopted_bind(struct adopted *adopted, struct adoption *adoption
 /* Of the namespace that the path leads to now. 0: to none, or it is NULL. */
 uint64_t adopted_cookie_at(const char *netns);
 int adopted_save(struct adopted *adopted, struct error *error); /* a failure is kept in `problem`, too */
+/* The process that it was said of has gone. */
+bool adoption_has_ended(const struct adopted *adopted, const struct adoption *adoption);
+
+/* ---- adopt.c ---- */
+/* Whose the ports at the site are is found anew; only of those that are the runtime's, unless it is NULL. */
+void adopted_forget(struct port_watch *watch, const struct port_site *site, const struct runtime *runtime);
 
 /* ---- runtime_adopted.c ---- */
 /* The namespace that has the number `nsid` here, if an adoption's path leads to it; else -ENOENT. As namespace_find().
@@ -48,7 +54,7 @@ int adopted_namespace(struct port_watch *watch, int32_t nsid, struct namespace *
  * with `reason` while that has not told yet what the adoption leaves out. */
 enum runtime_answer adopted_complete(struct port_watch *watch, const struct runtime_question *question,
 				     struct evidence *evidence, char reason[REASON_MAX]);
-/* At the end of a scan: forgets those whose port is gone, or has its other end elsewhere. */
+/* At the end of a scan: forgets those whose port or process is gone, or that have their other end elsewhere. */
 void adopted_sweep(struct port_watch *watch);
 
 /* ---- adopted_file.c ---- */

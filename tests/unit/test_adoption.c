@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "port/runtime_adopted.h"
+#include "runtime_box.h"
 
 #define BOOT "2f1c9c2e-0c0b-4a2c-9f5e-6a1d0e8b7c11"
 #define HOST 4711
@@ -115,6 +116,10 @@ static void test_hostile_words(void **state)
 	refused("{\"name\":\"x\",\"mac\":\"02:00\"}", "'mac'");
 	snprintf(long_name, sizeof(long_name), "{\"name\":\"%0*d\"}", (int)PORT_NAME_MAX + 1, 0);
 	refused(long_name, "longer than 256 bytes");
+	refused("{\"name\":\"x\",\"pid\":0}", "'pid'");
+	refused("{\"name\":\"x\",\"pid\":-4}", "'pid'");
+	refused("{\"name\":\"x\",\"pid\":4294967296}", "'pid'");
+	refused("{\"name\":\"x\",\"pid\":\"4\"}", "'pid'");
 	snprintf(long_name, sizeof(long_name), "{\"name\":\"%0*d\"}", (int)PORT_NAME_MAX, 0);
 	{
 		struct adoption adoption;
@@ -228,6 +233,7 @@ static void test_bad_files(void **state)
 	bad_file(FILE_OF("{\"name\":\"x\",\"ifindex\":3,\"cookie\":-3}"), "names no port");
 	bad_file(FILE_OF("{\"name\":\"x\",\"ifindex\":3,\"interface\":\"0123456789abcdef\"}"), "names no port");
 	bad_file(FILE_OF("{\"name\":\"x\",\"ifindex\":3,\"netns\":7}"), "'netns' is no text");
+	bad_file(FILE_OF("{\"name\":\"x\",\"ifindex\":3,\"pid\":7}"), "the start of its process");
 	bad_file(FILE_OF("{\"name\":\"x\",\"ifindex\":3},{\"ifindex\":4}"), "adoption 2: 'name' is missing");
 }
 
@@ -302,12 +308,182 @@ static void test_complete(void **state)
 	adoption_free(&bare);
 }
 
+/* A host with all runtimes, and one port. */
+static void runtimes_open(struct box *box)
+{
+	box_open(box, &runtime_adopted);
+	box->watch.states[RUNTIME_ADOPTED] = box->bundles;
+	for (size_t i = RUNTIME_ADOPTED + 1; i < RUNTIME_COUNT; i++)
+		assert_int_equal(runtimes[i]->start(&box->watch, &box->watch.states[i]), 0);
+}
+
+static void runtimes_close(struct box *box)
+{
+	for (size_t i = RUNTIME_ADOPTED + 1; i < RUNTIME_COUNT; i++)
+		runtimes[i]->stop(box->watch.states[i]);
+	box_close(box, &runtime_adopted);
+}
+
+static void adopt(struct box *box, const char *words, int wanted)
+{
+	const struct port_site site = {.cookie = 7, .netns = (char[]){"/run/netns/x"}};
+	struct error error = {0};
+	json_t *value = json(words);
+
+	assert_int_equal(port_watch_adopt(&box->watch, &site, NULL, value, &error), wanted);
+	json_decref(value);
+}
+
+/* A namespace that is kept is the next container's alone. */
+static void test_ended(void **state)
+{
+	struct adopted *adopted;
+	struct box box;
+
+	(void)state;
+	runtimes_open(&box);
+	adopted = adopted_of(&box.watch);
+	box_put_process(&box, 4711, 1001, "/a");
+	box_put_process(&box, 4712, 1002, "/b");
+	adopt(&box, "{\"name\":\"none\",\"id\":\"none\",\"pid\":4799}", -EINVAL);
+	adopt(&box, "{\"name\":\"a\",\"id\":\"a\",\"pid\":4711}", 0);
+	adopt(&box, "{\"name\":\"b\",\"id\":\"b\",\"pid\":4712}", 0);
+	adopt(&box, "{\"name\":\"c\",\"id\":\"c\"}", 0);
+	assert_int_equal(map_count(adopted->adoptions), 3); /* they run */
+	assert_non_null(strstr(adopted_get(adopted, 0, 7, "a")->text, "\"start\":1001"));
+	box_put_process(&box, 4711, 2001, "/a"); /* the number is another's by now */
+	adopt(&box, "{\"name\":\"d\",\"id\":\"d\"}", 0);
+	assert_int_equal(map_count(adopted->adoptions), 3);
+	assert_null(adopted_get(adopted, 0, 7, "a"));
+	assert_non_null(adopted_get(adopted, 0, 7, "b"));
+	assert_non_null(adopted_get(adopted, 0, 7, "c"));
+	runtimes_close(&box);
+}
+
+/* A scan ends it too, and closes the port that it owned. */
+static void test_swept(void **state)
+{
+	struct entry entry = {
+		.key = 1, .namespace.cookie = 7, .verified = true, .adopted = true, .runtime = &runtime_adopted};
+	struct entry *list = &entry;
+	struct adopted *adopted;
+	struct box box;
+
+	(void)state;
+	runtimes_open(&box);
+	adopted = adopted_of(&box.watch);
+	box_put_process(&box, 4711, 1001, "/a");
+	adopt(&box, "{\"name\":\"a\",\"id\":\"a\",\"pid\":4711}", 0);
+	box.watch.entries.items = &list;
+	box.watch.entries.count = 1;
+	adopted_sweep(&box.watch);
+	assert_int_equal(map_count(adopted->adoptions), 1);
+	assert_true(entry.adopted);
+	box_put(&box, "proc/4711/stat", "");
+	adopted_sweep(&box.watch);
+	assert_int_equal(map_count(adopted->adoptions), 0);
+	assert_false(entry.adopted);
+	assert_true(entry.look);
+	runtimes_close(&box);
+}
+
+static enum runtime_answer complete(struct box *box, const struct namespace_pin *pin, struct evidence *evidence,
+				    char reason[REASON_MAX])
+{
+	struct namespace_pin pins[] = {*pin};
+	struct namespace namespace = {.cookie = 7, .nsid = 3, .pins = {.items = pins, .count = 1}};
+	struct link link = {.ifindex = 5, .name = "veth0"};
+	struct peer peer = {.name = "eth0"};
+	const struct runtime_question question = {.link = &link, .namespace = &namespace, .peer = &peer};
+
+	*evidence = (struct evidence){0};
+	reason[0] = '\0';
+	box->watch.scans++;
+	runtime_containerd.refresh(box->watch.states[RUNTIME_CONTAINERD]);
+	assert_int_equal(runtime_adopted.ask(box->bundles, &question, evidence, reason), RUNTIME_OWNS);
+	return adopted_complete(&box->watch, &question, evidence, reason);
+}
+
+#define TASK "state/io.containerd.runtime.v2.task/default/web/"
+
+static void put_task(const struct box *box, unsigned int label_size)
+{
+	AUTO_FREE char *config = NULL;
+
+	assert_true(asprintf(&config,
+			     "{\"linux\":{\"cgroupsPath\":\"/default/web\",\"namespaces\":[{\"type\":\"network\"}]},"
+			     "\"annotations\":{\"tier\":\"%0*u\"}}",
+			     (int)label_size, 1) > 0);
+	box_put(box, TASK "config.json", config);
+	box_put(box, TASK "init.pid", "4711");
+	box_put_process(box, 4711, 1001, "/default/web");
+}
+
+/* What bulkhead-cni leaves out and containerd knows but can't tell is not taken for no labels. */
+static void test_unlabelled(void **state)
+{
+	const struct namespace_pin pin = box_pin(4711, 1001);
+	struct evidence evidence;
+	char reason[REASON_MAX];
+
+	(void)state;
+	for (int bad = 0; bad < 2; bad++) {
+		struct box box;
+
+		runtimes_open(&box);
+		adopt(&box, "{\"name\":\"web\",\"id\":\"web\",\"runtime\":\"cni\"}", 0);
+		/* While the plugin runs nobody knows the container: that is not waited for. */
+		assert_int_equal(complete(&box, &pin, &evidence, reason), RUNTIME_OWNS);
+		assert_true(evidence.unlabelled);
+		evidence_free(&evidence);
+		put_task(&box, bad ? PORT_VALUE_MAX + 1 : 1);
+		assert_int_equal(complete(&box, &pin, &evidence, reason), bad ? RUNTIME_PENDING : RUNTIME_OWNS);
+		assert_int_equal(evidence.owner.labels.count, !bad);
+		assert_int_equal(evidence.unlabelled, bad);
+		assert_int_equal(strstr(reason, "label") != NULL, bad);
+		evidence_free(&evidence);
+		/* Labels that are said are not waited for. */
+		adopt(&box, "{\"name\":\"web\",\"id\":\"web\",\"runtime\":\"cni\",\"labels\":{}}", 0);
+		assert_int_equal(complete(&box, &pin, &evidence, reason), RUNTIME_OWNS);
+		assert_false(evidence.unlabelled);
+		evidence_free(&evidence);
+		runtimes_close(&box);
+	}
+}
+
+/* The labels of a port that has them are not lost while an engine says nothing, as after its restart. */
+static void test_labelled_stays(void **state)
+{
+	const struct namespace_pin pin = {.dir = NAMESPACE_DIR_DOCKER, .name = "0123456789ab"};
+	struct entry entry = {.key = 1, .link.ifindex = 5, .namespace.cookie = 7, .runtime = &runtime_adopted};
+	struct entry *list = &entry;
+	struct evidence evidence;
+	char reason[REASON_MAX];
+	struct box box;
+
+	(void)state;
+	runtimes_open(&box);
+	adopt(&box, "{\"name\":\"web\",\"id\":\"web\",\"runtime\":\"cni\"}", 0);
+	box.watch.entries.items = &list;
+	box.watch.entries.count = 1;
+	for (int i = 0; i < 4; i++) {
+		entry.adopted = i & 1;
+		entry.evidence.unlabelled = i & 2;
+		assert_int_equal(complete(&box, &pin, &evidence, reason), i == 1 ? RUNTIME_PENDING : RUNTIME_OWNS);
+		evidence_free(&evidence);
+	}
+	runtimes_close(&box);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),	  cmocka_unit_test(test_hostile_words), cmocka_unit_test(test_file),
-		cmocka_unit_test(test_bad_files), cmocka_unit_test(test_bind),		cmocka_unit_test(test_too_long),
-		cmocka_unit_test(test_complete),
+		cmocka_unit_test(test_words),	       cmocka_unit_test(test_hostile_words),
+		cmocka_unit_test(test_file),	       cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_bind),	       cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_complete),       cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_swept),	       cmocka_unit_test(test_unlabelled),
+		cmocka_unit_test(test_labelled_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

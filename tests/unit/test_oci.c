@@ -179,6 +179,8 @@ static void requests(bool claims, const char *more, const char *wanted)
 
 	assert_int_equal(oci_state_parse(input, strlen(input), &state, &error), 0);
 	request = oci_request(&options, &state, "/run/netns/x");
+	assert_int_equal(json_integer_value(json_object_get(request, "pid")), claims ? getpid() : 0);
+	json_object_del(request, "pid");
 	text = json_dumps(request, JSON_COMPACT | JSON_SORT_KEYS);
 	assert_string_equal(text, wanted);
 	free(text);
