@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import socket
+import subprocess
 import sys
 import threading
 
@@ -462,6 +463,38 @@ def test_namespace(host):
     wait_until(lambda: not kept(host), 20, "all is forgotten")
 
 
+def test_next(host):
+    """A namespace that is kept for another container is that one's alone, when the process of the first has gone"""
+    start(host)
+    box = bare(host, "box")
+    veth = plug(host, box, ["10.77.0.9/24"])
+
+    def claim(name, tier):
+        process = subprocess.Popen(["sleep", "infinity"])
+        answer = adopt(host, netns=netns(box), name=name, id=name, labels={"tier": tier}, pid=process.pid)
+        (told,) = answer["result"]["ports"]
+        return process, (told["container"], told["state"], told["zone"])
+
+    def end(process):
+        process.kill()
+        process.wait()
+
+    first, told = claim("first", "front")
+    tap.equal(told, ("first", "open", "shop"), "the first")
+    host.kill()
+    host.start()
+    (told,) = adopt(host, interface=veth)["result"]["ports"]
+    tap.equal(told["container"], "first", "also for the next daemon")
+    end(first)
+    second, told = claim("second", "other")
+    tap.equal(told, ("second", "open", "other"), "the second, with nothing of the first")
+    tap.equal([item["id"] for item in kept(host)], ["second"], "the first is forgotten")
+    end(second)
+    refused(adopt(host, interface=veth, wait_ms=SHORT), "timeout", veth)
+    tap.equal(kept(host), [], "with its process it ends")
+    refused(adopt(host, netns=netns(box), name="third", pid=second.pid), "invalid", "there is no process")
+
+
 def test_completed(host):
     """What is said of a namespace adds to what is said of a port in it, where both are of one container"""
     start(host)
@@ -636,7 +669,7 @@ if __name__ == "__main__":
     tap.main(
         [
             test_adopt, test_wait, test_timeout, test_commit_fails, test_many, test_nonsense, test_survives, test_release, test_reused,
-            test_moved, test_conflict, test_before, test_namespace, test_completed, test_shared, test_pending, test_group, test_command, test_hooks_file,
+            test_moved, test_conflict, test_before, test_namespace, test_next, test_completed, test_shared, test_pending, test_group, test_command, test_hooks_file,
             on("docker")(engine_adds),
         ],
         jobs=4,
