@@ -87,7 +87,7 @@ int port_watch_adopt(struct port_watch *watch, const struct port_site *site, con
 {
 	const char *id = json_string_value(json_object_get(words, "id"));
 	struct adopted *adopted = adopted_of(watch);
-	const struct adoption *old = adopted_get(adopted, site->ifindex, site->cookie, id);
+	struct adoption *old = adopted_get(adopted, site->ifindex, site->cookie, id);
 	struct adoption adoption;
 	int r = adoption_make(watch, site, interface, words, &adoption, error);
 
@@ -104,6 +104,8 @@ int port_watch_adopt(struct port_watch *watch, const struct port_site *site, con
 		/* What would not outlive us is not said at all. */
 		if (r < 0 && !adoption.text)
 			adopted_drop(adopted, adopted_get(adopted, site->ifindex, site->cookie, id));
+	} else {
+		old->is_old = false;
 	}
 	adoption_free(&adoption);
 	return r;

@@ -148,8 +148,10 @@ int adopted_save(struct adopted *adopted, struct error *error)
 
 static int load_one(void *arg, struct adoption *adoption)
 {
-	int r = adopted_put(arg, adoption);
+	int r;
 
+	adoption->is_old = true;
+	r = adopted_put(arg, adoption);
 	if (r < 0)
 		adoption_free(adoption);
 	return r;

@@ -18,6 +18,7 @@ struct adoption {
 	struct evidence word;	  /* `claim` is set when there are no addresses */
 	struct process process;	  /* with whose end it ends; pid 0: none */
 	bool has_labels;	  /* false: they are not known, and an engine's own record may tell them */
+	bool is_old;		  /* said to a daemon before us: nobody waits for it to come true */
 	char *text;		  /* the whole of it as JSON */
 };
 

@@ -101,12 +101,12 @@ static bool is_labelled(const struct port_watch *watch, uint32_t ifindex)
 
 /* A policy may ask for a label that the engine has not told yet. bulkhead-cni speaks for any engine: those that start
  * containers by CNI do not know them while it runs, so that it never waits for its own end. Podman does; it is waited
- * for by who names it, and by a port whose labels are known. */
+ * for by who names it, and by a port whose labels are known, or were known to a daemon before us. */
 static bool is_waited_for(const struct port_watch *watch, const struct runtime_question *question,
 			  const struct adoption *adoption, size_t runtime)
 {
 	return runtime == RUNTIME_CONTAINERD || runtime == RUNTIME_CRIO ||
-	       strcmp(adoption->word.owner.runtime, runtimes[runtime]->name) == 0 ||
+	       strcmp(adoption->word.owner.runtime, runtimes[runtime]->name) == 0 || adoption->is_old ||
 	       is_labelled(watch, question->link->ifindex);
 }
 

@@ -472,6 +472,13 @@ static void test_labelled_stays(void **state)
 		assert_int_equal(complete(&box, &pin, &evidence, reason), i == 1 ? RUNTIME_PENDING : RUNTIME_OWNS);
 		evidence_free(&evidence);
 	}
+	/* The next daemon can't know that it had none, until the same is said to it. */
+	adopted_whole(box.bundles, 7, 0)->is_old = true;
+	assert_int_equal(complete(&box, &pin, &evidence, reason), RUNTIME_PENDING);
+	evidence_free(&evidence);
+	adopt(&box, "{\"name\":\"web\",\"id\":\"web\",\"runtime\":\"cni\"}", 0);
+	assert_int_equal(complete(&box, &pin, &evidence, reason), RUNTIME_OWNS);
+	evidence_free(&evidence);
 	runtimes_close(&box);
 }
 
