@@ -120,23 +120,6 @@ static struct daemon_options options = {
 		 .stamp_shift = BH_STAMP_SHIFT_DEFAULT,
 		 .flow_quota = BH_FLOWS_PER_PORT_DEFAULT,
 		 .log_group = GATE_LOG_GROUP_DEFAULT},
-	.port = {.docker_socket = "/var/run/docker.sock",
-		 .docker_root = "/var/lib/docker",
-		 .docker_netns_dir = "/run/docker/netns",
-		 .podman_root = "/var/lib/containers/storage",
-		 .netns_dir = "/run/netns",
-		 .netns_meta_dir = "/run/bulkhead/netns",
-		 .cni_results = "/var/lib/cni/results",
-		 .containerd_state = "/run/containerd",
-		 .containerd_root = "/var/lib/containerd",
-		 .crio_run = "/run/containers/storage",
-		 .lxc_path = "/var/lib/lxc",
-		 .incus_root = "/var/lib/incus",
-		 .lxd_root = "/var/lib/lxd",
-		 .machines_dir = "/run/systemd/machines",
-		 .runc_root = "/run/runc",
-		 .crun_root = "/run/crun",
-		 .proc = "/proc"},
 };
 
 /* Ends the program with a sentence when the number is none or out of range. */
@@ -264,6 +247,7 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], NFT_HOLDER_WORD) == 0)
 		return nft_holder_main();
+	options.port = port_options_usual;
 	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	while ((option = getopt_long(argc, argv, "p:s:g:vhV", long_options, NULL)) != -1)
 		option_take(option);

@@ -27,16 +27,13 @@ static int refuse(struct bundle *bundle, const char *reason)
 static int keep_text(struct bundle *bundle, const char *text, size_t max, const char *what, char **to)
 {
 	char reason[REASON_MAX] = "";
+	int r;
 
 	if (!text[0])
 		return 0;
 	free(*to);
-	*to = evidence_text(text, max, what, reason);
-	if (*to)
-		return 0;
-	if (strlen(text) <= max && text_is_utf8(text, strlen(text)))
-		return -ENOMEM;
-	return refuse(bundle, reason);
+	r = evidence_keep_text(text, max, what, to, reason);
+	return r == -EINVAL ? refuse(bundle, reason) : r;
 }
 
 static int keep_labels(struct bundle *bundle, const json_t *labels)

@@ -38,13 +38,10 @@ static int refuse(struct cni_result *result, const char *reason)
 static int keep_text(struct cni_result *result, const char *text, size_t max, const char *what, char **to)
 {
 	char reason[REASON_MAX] = "";
+	int r;
 
-	*to = evidence_text(text, max, what, reason);
-	if (*to)
-		return 0;
-	if (strlen(text) <= max && text_is_utf8(text, strlen(text)))
-		return -ENOMEM;
-	return refuse(result, reason);
+	r = evidence_keep_text(text, max, what, to, reason);
+	return r == -EINVAL ? refuse(result, reason) : r;
 }
 
 /* The arguments of the plugins: pairs of texts. */

@@ -83,13 +83,10 @@ static int refuse(struct engine_record *record, const char *format, ...)
 static int record_text(struct engine_record *record, const char *text, size_t max, const char *what, char **to)
 {
 	char reason[REASON_MAX] = "";
+	int r;
 
-	*to = evidence_text(text, max, what, reason);
-	if (*to)
-		return 0;
-	if (strlen(text) <= max && text_is_utf8(text, strlen(text)))
-		return -ENOMEM;
-	return refuse(record, "%s", reason);
+	r = evidence_keep_text(text, max, what, to, reason);
+	return r == -EINVAL ? refuse(record, "%s", reason) : r;
 }
 
 /* Podman's: [{"Addr": "10.88.1.2", "PrefixLength": 16}] */

@@ -143,6 +143,14 @@ char *evidence_text(const char *text, size_t max, const char *what, char reason[
 	return NULL;
 }
 
+int evidence_keep_text(const char *text, size_t max, const char *what, char **to, char reason[REASON_MAX])
+{
+	*to = evidence_text(text, max, what, reason);
+	if (*to)
+		return 0;
+	return strlen(text) <= max && text_is_utf8(text, strlen(text)) ? -ENOMEM : -EINVAL;
+}
+
 static int label_check(const char *key, const json_t *value, char reason[REASON_MAX])
 {
 	char shown[64];

@@ -41,6 +41,8 @@ int evidence_share(struct evidence *evidence, const struct owner *owner, char re
 /* Untrusted text that is to be kept: a copy, or NULL with `reason` when it is longer than `max` bytes, is no UTF-8 or
  * memory is short. `what` names it for the reason. */
 char *evidence_text(const char *text, size_t max, const char *what, char reason[REASON_MAX]);
+/* The same into *to, which is NULL on failure: 0, -EINVAL with `reason`, -ENOMEM. */
+int evidence_keep_text(const char *text, size_t max, const char *what, char **to, char reason[REASON_MAX]);
 /* Labels from a JSON object of strings (NULL or JSON null: none). 0, -EINVAL or -E2BIG with `reason`, -ENOMEM. A label
  * that can not be kept makes the whole unusable: a policy may ask for it. Sorted by key. */
 int evidence_labels(const json_t *labels, struct owner *owner, char reason[REASON_MAX]);

@@ -133,6 +133,8 @@ struct port_options {
 	bool (*manages)(void *arg, const char *interface);
 	void *manages_arg;
 };
+/* Where the runtimes keep what they know when nothing else is said; all veths are managed. */
+extern const struct port_options port_options_usual;
 
 /* Subscribes, dumps, and calls `on_change` from the loop (debounced a little) whenever port_view may differ. */
 int port_watch_new(struct loop *loop, const struct port_options *options, void (*on_change)(void *arg), void *arg,

@@ -39,6 +39,26 @@ static int64_t owed_us(const struct port_watch *watch, int64_t now_ms)
 	return left > 0 ? left : 0;
 }
 
+const struct port_options port_options_usual = {
+	.docker_socket = "/var/run/docker.sock",
+	.docker_root = "/var/lib/docker",
+	.docker_netns_dir = "/run/docker/netns",
+	.podman_root = "/var/lib/containers/storage",
+	.netns_dir = "/run/netns",
+	.netns_meta_dir = "/run/bulkhead/netns",
+	.cni_results = "/var/lib/cni/results",
+	.containerd_state = "/run/containerd",
+	.containerd_root = "/var/lib/containerd",
+	.crio_run = "/run/containers/storage",
+	.lxc_path = "/var/lib/lxc",
+	.incus_root = "/var/lib/incus",
+	.lxd_root = "/var/lib/lxd",
+	.machines_dir = "/run/systemd/machines",
+	.runc_root = "/run/runc",
+	.crun_root = "/run/crun",
+	.proc = "/proc",
+};
+
 static void watch_scan(struct port_watch *watch)
 {
 	int64_t start_us = worked_us();

@@ -224,30 +224,12 @@ static bool option_set(struct show *show, struct port_options *options, char *te
 int main(int argc, char **argv)
 {
 	struct show show = {0};
-	struct port_options options = {
-		.docker_socket = "/var/run/docker.sock",
-		.docker_root = "/var/lib/docker",
-		.podman_root = "/var/lib/containers/storage",
-		.netns_dir = "/run/netns",
-		.netns_meta_dir = "/run/bulkhead/netns",
-		.docker_netns_dir = "/run/docker/netns",
-		.proc = "/proc",
-		.cni_results = "/var/lib/cni/results",
-		.containerd_state = "/run/containerd",
-		.containerd_root = "/var/lib/containerd",
-		.crio_run = "/run/containers/storage",
-		.lxc_path = "/var/lib/lxc",
-		.incus_root = "/var/lib/incus",
-		.lxd_root = "/var/lib/lxd",
-		.machines_dir = "/run/systemd/machines",
-		.runc_root = "/run/runc",
-		.crun_root = "/run/crun",
-		.manages = manages,
-		.manages_arg = &show,
-	};
+	struct port_options options = port_options_usual;
 	struct error error = {0};
 	int64_t wait_ms = 2000;
 
+	options.manages = manages;
+	options.manages_arg = &show;
 	for (int i = 1; i < argc; i++) {
 		bool wait = strcmp(argv[i], "--wait") == 0, follow = strcmp(argv[i], "--follow") == 0;
 
