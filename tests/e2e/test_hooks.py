@@ -66,7 +66,8 @@ def recorder(host):
 
 
 def open_at_start(host, name):
-    """The container was held: its port was open before its process began."""
+    """Its port was open before its process began. That the hook waited for it, test_hook and test_adopt show: here the
+    daemon may have been quicker than the start."""
     last = pathlib.Path(host.directory, "at-start").read_text().splitlines()[-1]
     states = {port.get("container"): port["state"] for port in json.loads(last)}
     tap.equal(states.get(name), "open", f"the port of {name} when it starts")
