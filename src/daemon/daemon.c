@@ -122,15 +122,48 @@ static void seeds_collect(struct daemon *daemon)
 	}
 }
 
-static int gates_open(struct daemon *daemon, struct error *error)
+/* Without a policy all is closed, which takes no eBPF; programs that are there go on judging what they know. */
+static bool nft_alone(const struct daemon *daemon)
 {
+	if (daemon->policy)
+		return daemon->policy->settings.gates == GATES_NFT;
+	return gate_find(&daemon->options->gate) != GATE_FOUND_TC;
+}
+
+static int gates_open(struct daemon *daemon, bool alone, struct error *error)
+{
+	struct gate_options gate = daemon->options->gate;
 	const struct gate_callbacks callbacks = {.on_event = on_gate_event, .on_drift = on_gate_drift, .arg = daemon};
-	int r = gate_open(&daemon->options->gate, &daemon->gate, error);
+	int r;
+
+	gate.nft_alone = alone;
+	r = gate_open(&gate, &daemon->gate, error);
 
 	if (r == 0)
 		r = daemon_registry_check(daemon, error);
 	if (r == 0)
 		r = gate_watch(daemon->gate, daemon->loop, &callbacks, error);
+	return r;
+}
+
+int daemon_gates_fit(struct daemon *daemon, struct error *error)
+{
+	struct error later = {0};
+	bool before;
+	int r;
+
+	if (!daemon->gate || gate_is_nft_alone(daemon->gate) == nft_alone(daemon))
+		return 0;
+	before = gate_is_nft_alone(daemon->gate);
+	gate_close(TAKE(daemon->gate));
+	r = gates_open(daemon, !before, error);
+	if (r == 0)
+		return 0;
+	gate_close(TAKE(daemon->gate));
+	if (gates_open(daemon, before, &later) < 0) {
+		log_error("%s", later.text);
+		loop_quit(daemon->loop, EXIT_FAILURE);
+	}
 	return r;
 }
 
@@ -154,7 +187,7 @@ static void settle(struct daemon *daemon)
 	if (!daemon->gate) {
 		/* The first time on this host: what is open must be seen before the door closes. */
 		seeds_collect(daemon);
-		if (gates_open(daemon, &error) < 0) {
+		if (gates_open(daemon, nft_alone(daemon), &error) < 0) {
 			log_error("%s", error.text);
 			loop_quit(daemon->loop, EXIT_FAILURE);
 			return;
@@ -257,7 +290,7 @@ static int loop_start(struct daemon *daemon)
  * wait until the world is known. */
 static bool is_policed(const struct daemon *daemon)
 {
-	return access(daemon->options->gate.pin_dir, F_OK) == 0;
+	return gate_find(&daemon->options->gate) != GATE_FOUND_NONE;
 }
 
 static int daemon_start(struct daemon *daemon, struct error *error)
@@ -296,7 +329,7 @@ static int daemon_start(struct daemon *daemon, struct error *error)
 	/* After a reboot with a policy that can't be used any more, the door closes all the same. */
 	if (r < 0 && !is_policed(daemon))
 		log_error("this host was policed before: every container's port is closed until the policy is mended");
-	r = r < 0 || is_policed(daemon) ? gates_open(daemon, error) : 0;
+	r = r < 0 || is_policed(daemon) ? gates_open(daemon, nft_alone(daemon), error) : 0;
 	if (r == 0)
 		r = control_new(daemon, &daemon->control, error);
 	if (r == 0) {

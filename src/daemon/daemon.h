@@ -91,6 +91,11 @@ struct daemon {
 
 int daemon_run(const struct daemon_options *options); /* exit code */
 
+/* ---- daemon.c ---- */
+/* Before the first policy comes in force: the gates that are open, if any, are those that daemon->policy asks for, or
+ * give way to them. What stands in the kernel stays meanwhile. -errno: those before are open again. */
+int daemon_gates_fit(struct daemon *daemon, struct error *error);
+
 /* ---- reconcile.c ---- */
 /* Loads the policy and, when it is good, puts it in force. The policy in force is unchanged on failure. `ret_report`
  * (may be NULL) gets a new object for `reload` (docs/json.md). 0, -EINVAL: it has errors (the report says them). */

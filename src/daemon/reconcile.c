@@ -392,7 +392,9 @@ static int put_in_force(struct daemon *daemon, struct policy *policy, struct err
 	int r;
 
 	daemon->policy = policy;
-	r = reconcile(daemon, true, error);
+	r = daemon->table ? 0 : daemon_gates_fit(daemon, error);
+	if (r == 0)
+		r = reconcile(daemon, true, error);
 	if (r < 0) {
 		daemon->policy = old;
 		policy_free(policy);
@@ -430,6 +432,26 @@ static void log_loaded(const struct daemon *daemon)
 		log_info("policy loaded: %zu rules, %zu zones%s", policy->rules.count, policy->zones.count, mode);
 }
 
+/* Gates that police are not exchanged under traffic: that is a restart's, which keeps what stands until the new ones
+ * do.
+ */
+static bool gates_differ(const struct daemon *daemon, const struct policy *policy, struct diagnostics *diagnostics)
+{
+	const struct settings *settings = &policy->settings;
+	enum gates now;
+
+	if (!daemon->table)
+		return false;
+	now = gate_is_nft_alone(daemon->gate) ? GATES_NFT : GATES_TC_NFT;
+	if (settings->gates == now)
+		return false;
+	diagnostic_add(diagnostics, SEVERITY_ERROR,
+		       settings->gates_place.line ? &settings->gates_place : &settings->place,
+		       "'gates' is %s now, and %s is in force: to change it, restart bulkheadd",
+		       gates_names[settings->gates], gates_names[now]);
+	return true;
+}
+
 int daemon_reload(struct daemon *daemon, json_t **ret_report)
 {
 	const struct daemon_options *options = daemon->options;
@@ -441,6 +463,8 @@ int daemon_reload(struct daemon *daemon, json_t **ret_report)
 	int r;
 
 	r = policy_load(options->policy_paths, options->policy_path_count, begin, &policy, &diagnostics, &error);
+	if (r == 0 && gates_differ(daemon, policy, &diagnostics))
+		r = -EINVAL;
 	if (r < 0) {
 		char message[ERROR_TEXT_MAX + 64];
 

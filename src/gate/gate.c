@@ -2,18 +2,33 @@
 #include "gate/gate.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/map.h"
 #include "base/text.h"
 #include "gate/nft.h"
 #include "gate/tc.h"
 
 struct gate {
-	struct tc_gate *tc;
+	struct tc_gate *tc; /* NULL: nft alone */
 	struct nft_gate *nft;
 	uint32_t stamp_mask;
+	struct gate_options options;  /* nft alone: with what programs of a daemon before are taken away; pin_dir is */
+	char *pin_dir;		      /* this copy */
+	char problem[ERROR_TEXT_MAX]; /* why they could not be; "" */
 };
+
+enum gate_found gate_find(const struct gate_options *options)
+{
+	/* Programs beside a door that judges alone: one mode was about to follow the other, and had not yet. */
+	if (nft_gate_alone_is_there())
+		return GATE_FOUND_NFT_ALONE;
+	return access(options->pin_dir, F_OK) == 0 ? GATE_FOUND_TC : GATE_FOUND_NONE;
+}
 
 int gate_open(const struct gate_options *options, struct gate **ret_gate, struct error *error)
 {
@@ -23,9 +38,15 @@ int gate_open(const struct gate_options *options, struct gate **ret_gate, struct
 	if (!gate)
 		return error_set(error, -ENOMEM, "out of memory");
 	gate->stamp_mask = ((1u << BH_STAMP_BITS) - 1) << options->stamp_shift;
+	gate->options = *options;
+	gate->options.pin_dir = gate->pin_dir = strdup(options->pin_dir);
+	if (!gate->pin_dir) {
+		gate_close(gate);
+		return error_set(error, -ENOMEM, "out of memory");
+	}
 	/* The programs first: loading them takes a good part of a second, in which a door that has just been closed
 	 * would cut what runs already. A door that stands closed does so whether or not we are here. */
-	result = tc_gate_open(options, &gate->tc, error);
+	result = options->nft_alone ? 0 : tc_gate_open(options, &gate->tc, error);
 	if (result == 0)
 		result = nft_gate_open(options, &gate->nft, error);
 	if (result < 0) {
@@ -42,17 +63,27 @@ void gate_close(struct gate *gate)
 		return;
 	tc_gate_close(gate->tc);
 	nft_gate_close(gate->nft);
+	free(gate->pin_dir);
 	free(gate);
+}
+
+bool gate_is_nft_alone(const struct gate *gate)
+{
+	return !gate->tc;
 }
 
 uint32_t gate_generation(const struct gate *gate)
 {
-	return tc_gate_generation(gate->tc);
+	uint32_t tc = gate->tc ? tc_gate_generation(gate->tc) : 0, nft = nft_gate_generation(gate->nft);
+
+	return tc > nft ? tc : nft;
 }
 
 int gate_identities(struct gate *gate, void (*fn)(void *arg, uint32_t number), void *arg)
 {
-	return tc_gate_identities(gate->tc, fn, arg);
+	int result = gate->tc ? tc_gate_identities(gate->tc, fn, arg) : 0;
+
+	return result < 0 ? result : nft_gate_identities(gate->nft, fn, arg);
 }
 
 /* All that is ready, in force: the new policy, and the ports that had their turn. */
@@ -116,10 +147,85 @@ static int apply(struct gate *gate, struct gate_desired *desired, struct error *
 	return 0;
 }
 
+/* ---- nft alone ---- */
+
+static void __attribute__((format(printf, 3, 4)))
+port_refuse(struct gate_port *port, int result, const char *format, ...)
+{
+	va_list args;
+
+	port->ret_result = result;
+	va_start(args, format);
+	vsnprintf(port->ret_problem, sizeof(port->ret_problem), format, args);
+	va_end(args);
+}
+
+/* The limits are those of the programs, so that a policy that fits one gate fits the other. */
+static int ports_check(struct gate_desired *desired)
+{
+	struct map *seen = map_new();
+	size_t open = 0;
+	int result = seen ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < desired->port_count && result == 0; i++) {
+		struct gate_port *port = &desired->ports[i];
+		size_t addresses = port->address_count + port->gateway_count;
+
+		port->ret_result = 0;
+		port->ret_problem[0] = '\0';
+		if (!port->open)
+			continue;
+		if (addresses > BH_PORT_ADDRS_MAX)
+			port_refuse(port, -E2BIG, "it has %zu addresses; a port may have %u", addresses,
+				    BH_PORT_ADDRS_MAX);
+		else if (map_get(seen, &port->ifindex, sizeof(port->ifindex)))
+			port_refuse(port, -EEXIST, "%s is named twice", port->name);
+		else if (open == BH_PORTS_MAX)
+			port_refuse(port, -ENOSPC, "there are more ports than %u", BH_PORTS_MAX);
+		else
+			result = map_set(seen, &port->ifindex, sizeof(port->ifindex), port, NULL), open++;
+	}
+	map_free(seen, NULL);
+	return result < 0 ? result : 0;
+}
+
+static void line_ignore(void *arg, const char *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+/* Those of a daemon that policed by tc. They may go when nft has what it needs to judge, and not before. */
+static void programs_remove(struct gate *gate)
+{
+	struct error error = {0};
+
+	gate->problem[0] = '\0';
+	if (tc_gate_uninstall(&gate->options, line_ignore, NULL, &error) < 0)
+		memcpy(gate->problem, error.text, sizeof(gate->problem));
+}
+
+static int apply_alone(struct gate *gate, struct gate_desired *desired, struct error *error)
+{
+	int result = ports_check(desired);
+
+	if (result < 0)
+		return error_set(error, result, "out of memory");
+	result = nft_gate_close_ports(gate->nft, desired, error);
+	if (result == 0)
+		result = nft_gate_commit(gate->nft, desired, error);
+	if (result == 0)
+		programs_remove(gate);
+	return result;
+}
+
 int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *error)
 {
-	int result = apply(gate, desired, error);
+	int result;
 
+	if (!gate->tc)
+		return apply_alone(gate, desired, error);
+	result = apply(gate, desired, error);
 	tc_gate_rest(gate->tc);
 	return result;
 }
@@ -127,7 +233,7 @@ int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *er
 int gate_check(struct gate *gate, struct text *ret_drift)
 {
 	struct text drift = {0};
-	int tc = tc_gate_check(gate->tc, &drift), nft = tc < 0 ? tc : nft_gate_check(gate->nft, &drift);
+	int tc = gate->tc ? tc_gate_check(gate->tc, &drift) : 0, nft = tc < 0 ? tc : nft_gate_check(gate->nft, &drift);
 	int result = tc < 0 ? tc : nft < 0 ? nft : tc || nft || drift.failed;
 
 	if (drift.failed)
@@ -142,7 +248,7 @@ int gate_check(struct gate *gate, struct text *ret_drift)
 
 int gate_watch(struct gate *gate, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error)
 {
-	int result = tc_gate_watch(gate->tc, loop, callbacks, error);
+	int result = gate->tc ? tc_gate_watch(gate->tc, loop, callbacks, error) : 0;
 
 	if (result == 0)
 		result = nft_gate_watch(gate->nft, loop, callbacks, error);
@@ -151,8 +257,8 @@ int gate_watch(struct gate *gate, struct loop *loop, const struct gate_callbacks
 
 int gate_rule_counter(struct gate *gate, uint32_t decision, struct bh_counter *ret_counter)
 {
-	struct bh_counter tc, nft;
-	int result = tc_gate_rule_counter(gate->tc, decision, &tc);
+	struct bh_counter tc = {0}, nft;
+	int result = gate->tc ? tc_gate_rule_counter(gate->tc, decision, &tc) : 0;
 
 	if (result == 0)
 		result = nft_gate_rule_counter(gate->nft, decision, &nft);
@@ -163,17 +269,17 @@ int gate_rule_counter(struct gate *gate, uint32_t decision, struct bh_counter *r
 
 int gate_port_counters(struct gate *gate, uint32_t ifindex, struct bh_port_counters *ret_counters)
 {
-	return tc_gate_port_counters(gate->tc, ifindex, ret_counters);
+	return gate->tc ? tc_gate_port_counters(gate->tc, ifindex, ret_counters) : -ENOTSUP;
 }
 
 int gate_reason_counter(struct gate *gate, enum bh_reason reason, struct bh_counter *ret_counter)
 {
-	return tc_gate_reason_counter(gate->tc, reason, ret_counter);
+	return gate->tc ? tc_gate_reason_counter(gate->tc, reason, ret_counter) : -ENOTSUP;
 }
 
 uint32_t gate_port_flows(struct gate *gate, uint32_t ifindex)
 {
-	return tc_gate_port_flows(gate->tc, ifindex);
+	return gate->tc ? tc_gate_port_flows(gate->tc, ifindex) : 0;
 }
 
 json_t *gate_status(struct gate *gate)
@@ -181,8 +287,10 @@ json_t *gate_status(struct gate *gate)
 	char mask[16];
 
 	snprintf(mask, sizeof(mask), "%#010x", gate->stamp_mask);
-	return json_pack("{s:s, s:o, s:o}", "stamp_mask", mask, "tc", tc_gate_status(gate->tc), "nft",
-			 nft_gate_status(gate->nft));
+	return json_pack("{s:o, s:s, s:o*, s:o, s:s*}", "gates",
+			 gate->tc ? json_pack("[s, s]", "tc", "nft") : json_pack("[s]", "nft"), "stamp_mask", mask,
+			 "tc", gate->tc ? tc_gate_status(gate->tc) : NULL, "nft", nft_gate_status(gate->nft), "problem",
+			 gate->problem[0] ? gate->problem : NULL);
 }
 
 int gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,

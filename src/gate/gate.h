@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The two gates as one: makes the kernel equal to what is desired, in an order in which nothing ever opens early.
+/* The two gates as one (or the nft gate alone, without eBPF): makes the kernel equal to what is desired, in an order in
+ * which nothing ever opens early.
  *
  * gate_apply() is idempotent and level-triggered: start-up, change, crash recovery and repair are the same call. */
 #ifndef BULKHEAD_GATE_GATE_H
@@ -23,6 +24,7 @@ struct gate_options {
 	uint16_t log_group;   /* NFLOG group of the door's events */
 	bool no_owner;	      /* never own the nft tables, even where the kernel could (tests, old kernels) */
 	bool no_tcx;	      /* use clsact even where tcx is there (tests, old kernels) */
+	bool nft_alone;	      /* no eBPF: nftables judges all (`gates: [ nft ]`) */
 	/* Where a small process listens that keeps the nft tables owned when the daemon is dead; NULL: there is none.
 	 * The calling program must become that process when its only word is NFT_HOLDER_WORD (nft_holder.h). */
 	const char *holder_dir;
@@ -98,13 +100,21 @@ struct gate_desired {
 	size_t published_count;
 };
 
+/* What an earlier daemon left in this network namespace. */
+enum gate_found { GATE_FOUND_NONE, GATE_FOUND_TC, GATE_FOUND_NFT_ALONE };
+enum gate_found gate_find(const struct gate_options *options);
+
 /* Loads the programs, or takes over those that are pinned (same ABI version; a newer one is refused, both named), and
  * finds our nft tables. Changes nothing that polices: until the first gate_apply() what was in force stays in force.
- * The closed door (nft) is put up at once if there is none. */
+ * The closed door (nft) is put up at once if there is none.
+ * Another mode than that of a daemon before (options.nft_alone): what that one left polices until the first
+ * gate_apply() has succeeded; what is not needed any more goes after it. */
 int gate_open(const struct gate_options *options, struct gate **ret_gate, struct error *error);
 void gate_close(struct gate *gate); /* lets go; the kernel keeps enforcing. NULL is fine */
 
-/* The generation in force (0: none yet), from the pinned configuration. */
+bool gate_is_nft_alone(const struct gate *gate);
+
+/* The generation in force (0: none yet), as the kernel keeps it. */
 uint32_t gate_generation(const struct gate *gate);
 
 /* Calls `fn` for each identity number that the policy in force knows, retired ones too: those that packets and flows
@@ -113,8 +123,9 @@ int gate_identities(struct gate *gate, void (*fn)(void *arg, uint32_t number), v
 
 /* Makes the kernel equal to `desired`. Order: ports that go leave the door's set first, then their programs' entries;
  * the idle slot is filled, addresses and ports written, programs attached, the nft transaction committed (with the
- * ports that may open), and last one store flips the slot. On failure (-errno) the policy in force is exactly the old
- * one. Problems of single ports are in ret_result/ret_problem and don't fail the call. */
+ * ports that may open), and last one store flips the slot. nft alone: the nft transaction is all. On failure (-errno)
+ * the policy in force is exactly the old one. Problems of single ports are in ret_result/ret_problem and don't fail the
+ * call. */
 int gate_apply(struct gate *gate, struct gate_desired *desired, struct error *error);
 
 /* Looks whether the kernel still is as the last gate_apply() left it (programs attached and ours, first in line; nft
@@ -131,7 +142,8 @@ struct gate_callbacks {
 };
 int gate_watch(struct gate *gate, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error);
 
-/* Counters, summed over CPUs. `decision` and `ifindex` that have none read as zero. */
+/* Counters, summed over CPUs. `decision` and `ifindex` that have none read as zero. Of ports and reasons nft alone
+ * knows none: -ENOTSUP. */
 int gate_rule_counter(struct gate *gate, uint32_t decision, struct bh_counter *ret_counter); /* both gates together */
 int gate_port_counters(struct gate *gate, uint32_t ifindex, struct bh_port_counters *ret_counters);
 int gate_reason_counter(struct gate *gate, enum bh_reason reason, struct bh_counter *ret_counter);

@@ -123,6 +123,8 @@ static int gate_open_inside(struct nft_gate *nft, const struct gate_options *opt
 	nft->settings.shift = options->stamp_shift;
 	nft->settings.mask = ((1u << BH_STAMP_BITS) - 1) << options->stamp_shift;
 	nft->settings.log_group = options->log_group;
+	nft->settings.alone = options->nft_alone;
+	nft->settings.judged = options->nft_alone ? NFT_JUDGED_BIT(options->stamp_shift) : 0;
 	nft->holder_dir = options->holder_dir;
 	nft->no_holder = options->no_holder;
 	rc = nft_link_get(&nft->link, options->holder_dir, error);
@@ -134,6 +136,9 @@ static int gate_open_inside(struct nft_gate *nft, const struct gate_options *opt
 	rc = befores_read(&nft->link, &nft->befores);
 	if (rc < 0)
 		return error_set(error, rc, "nftables: reading what bridges were like: %s", strerror(-rc));
+	rc = nft_known_generation(&nft->link, &nft->generation);
+	if (rc < 0)
+		return error_set(error, rc, "nftables: reading what is in force: %s", strerror(-rc));
 	rc = tables_ensure(nft, error);
 	if (rc == 0 && nft->holder_dir && (nft->no_holder || !nft->own))
 		nft_holder_end(nft->holder_dir);

@@ -11,6 +11,12 @@ struct nft_gate;
 /* Finds or makes our tables with the door closed (and owned and persistent where the kernel has it). */
 int nft_gate_open(const struct gate_options *options, struct nft_gate **ret_nft, struct error *error);
 void nft_gate_close(struct nft_gate *nft);
+/* Has a daemon in this network namespace left tables that judge alone? */
+bool nft_gate_alone_is_there(void);
+/* Of what the tables that judge alone were made of: the table's generation (0: there are none), and the numbers that
+ * packets and flows may carry. */
+uint32_t nft_gate_generation(const struct nft_gate *nft);
+int nft_gate_identities(struct nft_gate *nft, void (*fn)(void *arg, uint32_t number), void *arg);
 bool nft_gate_owned(const struct nft_gate *nft); /* others' flushes leave our tables alone */
 
 /* One transaction: takes the ports that are not in `desired` or not `open` out of the sets; nothing else. */

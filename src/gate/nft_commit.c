@@ -354,6 +354,8 @@ static int commit_all(struct nft_gate *nft, const struct gate_desired *desired, 
 	nft_ruleset_init(&next);
 	nft_door_render(&next, &nft->settings, &wanted->door);
 	rc = nft_host_render(&next, &nft->settings, desired, error);
+	if (nft->settings.alone)
+		nft_known_render(&next, &nft->settings, desired->table);
 	nft_ruleset_finish(&next);
 	if (rc == 0 && (next.failed || nft_batch_begin(&batch, &nft->link) < 0))
 		rc = error_set(error, -ENOMEM, "nftables: memory is short");

@@ -240,13 +240,27 @@ static void from_veth(struct render *render)
 	refuse(render, chain, BH_DROP_CLOSED, false, COUNTER_CLOSED_IN);
 }
 
+/* Where no program judges at the port: what `inet` has let pass. */
+static void by_open_judged(struct render *render, int chain)
+{
+	struct nft_rule_writer *writer = rule(render, chain);
+
+	nft_rule_interface_in(writer, true, false, NFT_SET_OPEN);
+	nft_rule_mark(writer, render->settings->judged, NFT_CMP_EQ, render->settings->judged);
+	nft_rule_verdict(writer, NFT_RETURN, NULL);
+	end(render, NULL);
+}
+
 /* To a veth: only what is open. What goes to no container loses its stamp. */
 static void to_veth(struct render *render)
 {
 	int chain = nft_chain_add(render->ruleset, render->table, "to_veth");
 	struct nft_rule_writer *writer;
 
-	by_set(render, chain, true, NFT_SET_OPEN, NFT_RETURN, NULL);
+	if (render->settings->alone)
+		by_open_judged(render, chain);
+	else
+		by_set(render, chain, true, NFT_SET_OPEN, NFT_RETURN, NULL);
 	by_set(render, chain, true, NFT_SET_PATCH, NFT_RETURN, NULL);
 	writer = rule(render, chain);
 	nft_rule_interface_in(writer, true, false, NFT_SET_IGNORED);

@@ -66,6 +66,9 @@ int nft_counters_carry(struct nft_carry *carry);
 void nft_tallies_apply(struct nft_gate *nft, const struct nft_carry *carry);
 void nft_tallies_renew(struct nft_gate *nft, const struct gate_desired *desired);
 
+/* The generation that tables which judge alone were made of; 0: there are none. */
+int nft_known_generation(struct nft_link *link, uint32_t *ret_generation);
+
 /* The socket that owns our tables already, if a daemon before had a holder in this directory (NULL: none); a new one
  * otherwise. */
 int nft_link_get(struct nft_link *link, const char *holder_dir, struct error *error);

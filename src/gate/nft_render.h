@@ -21,6 +21,10 @@ struct nft_settings {
 	uint32_t mask, shift; /* of the stamp in the mark */
 	uint16_t log_group;
 	struct nft_features features;
+	bool alone; /* no programs at the ports: all is judged here */
+	/* Alone: the bit of the mark that says that `inet` has judged the packet and let it pass. Whatever enters the
+	 * host or is made here loses it first; what has it not goes to no port. 0 otherwise. */
+	uint32_t judged;
 };
 
 /* Interfaces of the door's sets. Borrowed. */
@@ -49,6 +53,10 @@ struct nft_door {
 #define NFT_SET_PATCH	"patch"
 #define NFT_MAP_BEFORE	"settings_before"
 #define NFT_MAP_SENDERS "senders"
+#define NFT_MAP_KNOWN	"known"
+
+/* Of a stamp that begins at bit `shift`: the one below it, or where there is none, above. */
+#define NFT_JUDGED_BIT(shift) ((shift) ? 1u << ((shift)-1) : 1u << BH_STAMP_BITS)
 
 /* Log prefixes: "bulkhead VERDICT r=REASON d=DECISION", with " out" for what goes to a port. NFLOG allows 127 bytes. */
 #define NFT_LOG_PREFIX_MAX 64
@@ -79,6 +87,9 @@ void nft_refuse_render(struct nft_ruleset *ruleset, const struct nft_settings *s
  * memory that is short is in ruleset->failed too. */
 int nft_host_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
 		    const struct gate_desired *desired, struct error *error);
+
+/* nft_known.c: adds to inet, for a daemon that follows, which generation is in force and which numbers it knows. */
+void nft_known_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct table *table);
 
 /* The name of a decision's counter ("rule_17") and back; 0 when it is none. */
 #define NFT_COUNTER_NAME_MAX 24

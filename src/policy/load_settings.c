@@ -25,6 +25,7 @@ enum key {
 	KEY_METADATA,
 	KEY_NAT64,
 	KEY_START_WITHOUT_DAEMON,
+	KEY_GATES,
 	KEY_MAX
 };
 static const char *const key_names[] = {
@@ -33,6 +34,7 @@ static const char *const key_names[] = {
 	[KEY_REFUSE] = "refuse", [KEY_HOST_TO_CONTAINERS] = "host_to_containers",
 	[KEY_LOG] = "log",	 [KEY_METADATA] = "metadata",
 	[KEY_NAT64] = "nat64",	 [KEY_START_WITHOUT_DAEMON] = "start_without_daemon",
+	[KEY_GATES] = "gates",
 };
 _Static_assert(sizeof(key_names) / sizeof(key_names[0]) == KEY_MAX, "a name for each key");
 
@@ -138,6 +140,26 @@ static void load_start_without(struct loader *loader, const struct node *node)
 		loader->policy->settings.start_without_daemon = (enum start_without)index;
 }
 
+/* The door is always there: without it a port that nobody knows yet would be open. */
+static void load_gates(struct loader *loader, const struct node *node)
+{
+	static const char *const words[] = {"tc", "nft"};
+	bool named[2] = {false};
+
+	if (!node_is_words(node, "'gates'", loader->diagnostics))
+		return;
+	for (const struct node *item = node_first(node); item; item = node_after(node, item)) {
+		unsigned int index;
+
+		if (!node_choice(item, "'gates'", words, 2, &index, loader->diagnostics))
+			return;
+		named[index] = true;
+	}
+	if (!named[1])
+		loader_error(loader, &node->place, "'gates' without nft: expected [ tc, nft ] or [ nft ]");
+	loader->policy->settings.gates = named[0] ? GATES_TC_NFT : GATES_NFT;
+}
+
 static bool is_second(struct loader *loader, const struct node *key)
 {
 	if (!loader->settings_key) {
@@ -190,4 +212,8 @@ void load_settings(struct loader *loader, const struct native *native)
 		load_nat64(loader, values[KEY_NAT64]);
 	if (values[KEY_START_WITHOUT_DAEMON])
 		load_start_without(loader, values[KEY_START_WITHOUT_DAEMON]);
+	if (values[KEY_GATES]) {
+		load_gates(loader, values[KEY_GATES]);
+		settings->gates_place = keys[KEY_GATES]->place;
+	}
 }

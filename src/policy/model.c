@@ -33,6 +33,11 @@ const char *const start_without_names[START_WITHOUT_MAX] = {
 	[START_WITHOUT_FAIL] = "fail",
 	[START_WITHOUT_CLOSED] = "closed",
 };
+
+const char *const gates_names[GATES_MAX] = {
+	[GATES_TC_NFT] = "[ tc, nft ]",
+	[GATES_NFT] = "[ nft ]",
+};
 _Static_assert(sizeof(mode_names) / sizeof(mode_names[0]) == MODE_MAX, "a name for each mode");
 
 static void strings_free(struct strings *strings)

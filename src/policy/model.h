@@ -132,6 +132,8 @@ struct rule {
 enum unassigned { UNASSIGNED_DENY, UNASSIGNED_ALLOW };
 /* What the hooks do with a container's start when the daemon does not open its port in time. */
 enum start_without { START_WITHOUT_FAIL, START_WITHOUT_CLOSED, START_WITHOUT_MAX };
+/* What polices: eBPF programs at the ports with nftables behind them, or nftables alone. */
+enum gates { GATES_TC_NFT, GATES_NFT, GATES_MAX };
 
 struct settings {
 	struct place place; /* of the settings mapping; line 0 when there is none */
@@ -144,7 +146,8 @@ struct settings {
 	struct addrs metadata;	 /* the built-in ones and the added ones */
 	struct prefixes nat64;	 /* 64:ff9b::/96 and the added ones */
 	enum start_without start_without_daemon;
-	struct place mode_place, unassigned_place, host_place; /* line 0: default */
+	enum gates gates;
+	struct place mode_place, unassigned_place, host_place, gates_place; /* line 0: default */
 };
 
 struct policy {
@@ -175,6 +178,7 @@ extern const char *const end_kind_names[END_KIND_MAX]; /* "any", "host", …, "z
 extern const char *const log_what_names[LOG_WHAT_MAX];
 extern const char *const mode_names[MODE_MAX];
 extern const char *const start_without_names[START_WITHOUT_MAX]; /* "fail", "closed" */
+extern const char *const gates_names[GATES_MAX];		 /* "[ tc, nft ]", "[ nft ]" */
 
 /* Zone, network, service by name; -1 when there is none. group_find takes "zone/group". */
 int zone_find(const struct policy *policy, const char *name);

@@ -61,6 +61,8 @@ static void test_settings_by_default(void **state)
 	assert_true(settings->host_to_containers);
 	assert_int_equal(settings->log, LOG_WHAT_DENIED);
 	assert_int_equal(settings->start_without_daemon, START_WITHOUT_FAIL);
+	assert_int_equal(settings->gates, GATES_TC_NFT);
+	assert_int_equal(settings->gates_place.line, 0);
 	assert_int_equal(settings->metadata.count, 10);
 	assert_prefixes(&settings->nat64, "64:ff9b::/96");
 	assert_int_equal(settings->place.line, 0);
@@ -81,7 +83,8 @@ static void test_settings_as_written(void **state)
 					  "  log: none\n"
 					  "  start_without_daemon: closed\n"
 					  "  metadata: [ 192.0.2.254, \"2001:db8::254\", 169.254.169.254 ]\n"
-					  "  nat64: \"2001:db8:64::/96\"\n");
+					  "  nat64: \"2001:db8:64::/96\"\n"
+					  "  gates: nft\n");
 	const struct settings *settings = &policy->settings;
 	char text[ADDR_TEXT_MAX];
 
@@ -96,6 +99,7 @@ static void test_settings_as_written(void **state)
 	assert_false(settings->host_to_containers);
 	assert_int_equal(settings->log, LOG_WHAT_NONE);
 	assert_int_equal(settings->start_without_daemon, START_WITHOUT_CLOSED);
+	assert_int_equal(settings->gates, GATES_NFT);
 	assert_int_equal(settings->metadata.count, 12);
 	assert_string_equal(addr_format(&settings->metadata.items[10], text), "192.0.2.254");
 	assert_prefixes(&settings->nat64, "64:ff9b::/96 2001:db8:64::/96");
@@ -103,6 +107,7 @@ static void test_settings_as_written(void **state)
 	assert_place(&settings->mode_place, 3, 3, 4);
 	assert_place(&settings->unassigned_place, 6, 3, 10);
 	assert_place(&settings->host_place, 8, 3, 18);
+	assert_place(&settings->gates_place, 13, 3, 5);
 	policy_free(policy);
 }
 
