@@ -83,6 +83,7 @@ static int desired_collect(struct desired_door *wanted, const struct nft_gate *n
 		.group_count = wanted->groups.count,
 		.host = wanted->host.items,
 		.host_count = wanted->host.count,
+		.table = desired->table,
 		.ports = desired->ports,
 		.port_count = desired->port_count,
 		.audit = desired->table && desired->table->class_info[BH_CLASS_HOST].flags & BH_CLASS_AUDIT,

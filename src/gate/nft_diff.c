@@ -119,7 +119,8 @@ static void set_describe_fields(struct nlmsghdr *nlh, const struct nft_set *set)
 static void set_write(const struct diff *diff, const struct nft_set *set)
 {
 	/* nft(8) reads the byte order of keys (1: host, 2: network) and of a map's marks from here. */
-	uint8_t userdata[12] = {NFTNL_UDATA_SET_KEYBYTEORDER, 4}, marks[6] = {NFTNL_UDATA_SET_DATABYTEORDER, 4};
+	uint8_t userdata[12 + NFT_TYPEOF_MAX] = {NFTNL_UDATA_SET_KEYBYTEORDER, 4},
+			      marks[6] = {NFTNL_UDATA_SET_DATABYTEORDER, 4};
 	uint32_t order = set->host_order ? 1 : 2, host = 1;
 	size_t size = 6;
 	struct nlmsghdr *nlh;
@@ -130,6 +131,8 @@ static void set_write(const struct diff *diff, const struct nft_set *set)
 		memcpy(userdata + 6, marks, 6);
 		size = 12;
 	}
+	if (set->raw.length)
+		size += nft_typeof_write(set, userdata + size);
 	command(diff, "adding set", set->name, NULL);
 	nlh = message(diff, NFT_MSG_NEWSET, NLM_F_CREATE);
 	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, NFT_GATE_TABLE);

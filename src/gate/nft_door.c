@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gate/nft_render.h"
+#include "gate/nft_guard.h"
 #include "gate/nft_subnet.h"
 
 #include <linux/netfilter_arp.h> /* after libc's, or they clash */
@@ -210,6 +210,31 @@ static void counter(struct render *render, const char *name, const char *comment
 	nft_counter_add(render->ruleset, render->table, &add);
 }
 
+static void groups_add(struct render *render)
+{
+	const struct nft_door *door = render->door;
+	/* RFC 5771, RFC 919; RFC 4291. */
+	static const struct prefix always[] = {
+		{{ADDR_V4, {224}}, 4},
+		{{ADDR_V4, {255, 255, 255, 255}}, 32},
+		{{ADDR_V6, {0xff}}, 8},
+	};
+	size_t count = sizeof(always) / sizeof(*always);
+	struct prefix *all = calloc(count + door->group_count, sizeof(*all));
+
+	if (!all) {
+		render->ruleset->failed = true;
+		return;
+	}
+	memcpy(all, always, sizeof(always));
+	for (size_t i = 0; i < door->group_count; i++)
+		all[count++] = prefix_of(&door->groups[i]);
+	nft_subnet_set_add(render->ruleset, render->table, SET_GROUPS_4, NFPROTO_IPV4, "groups and broadcast addresses",
+			   all, count);
+	nft_subnet_set_add(render->ruleset, render->table, SET_GROUPS_6, NFPROTO_IPV6, "groups", all, count);
+	free(all);
+}
+
 /* ---- Chains that several hooks share ---- */
 
 /* From outside: `remote`, and no address of a zone's subnet from an interface that is not the zone's. */
@@ -223,7 +248,27 @@ static void from_outside(struct render *render)
 			       render->door->links, COUNTER_SUBNET);
 }
 
-/* From a veth: judged by the port's program, or dropped. */
+/* Ends the chain. */
+static void from_port(struct render *render, int chain)
+{
+	if (render->settings->alone) {
+		nft_rule_verdict(rule(render, chain), NFT_GOTO, NFT_CHAIN_WHO);
+		end(render, NULL);
+		return;
+	}
+	by_mark(render, chain, NFT_CMP_GTE, BH_CLASS_UNASSIGNED, NFT_RETURN, NULL);
+	refuse(render, chain, BH_DROP_CLOSED, false, COUNTER_CLOSED_IN);
+}
+
+static void to_port(struct render *render, int chain)
+{
+	if (render->settings->alone)
+		by_set(render, chain, true, NFT_SET_OPEN, NFT_GOTO, NFT_CHAIN_OWN);
+	else
+		by_set(render, chain, true, NFT_SET_OPEN, NFT_RETURN, NULL);
+}
+
+/* From a veth: judged by the port's program, or dropped. Alone: guarded here, and judged in inet. */
 static void from_veth(struct render *render)
 {
 	int chain = nft_chain_add(render->ruleset, render->table, "from_veth");
@@ -236,19 +281,7 @@ static void from_veth(struct render *render)
 	nft_rule_verdict(writer, NFT_GOTO, "from_outside");
 	end(render, NULL);
 	by_set(render, chain, false, NFT_SET_PATCH, NFT_RETURN, NULL);
-	by_mark(render, chain, NFT_CMP_GTE, BH_CLASS_UNASSIGNED, NFT_RETURN, NULL);
-	refuse(render, chain, BH_DROP_CLOSED, false, COUNTER_CLOSED_IN);
-}
-
-/* Where no program judges at the port: what `inet` has let pass. */
-static void by_open_judged(struct render *render, int chain)
-{
-	struct nft_rule_writer *writer = rule(render, chain);
-
-	nft_rule_interface_in(writer, true, false, NFT_SET_OPEN);
-	nft_rule_mark(writer, render->settings->judged, NFT_CMP_EQ, render->settings->judged);
-	nft_rule_verdict(writer, NFT_RETURN, NULL);
-	end(render, NULL);
+	from_port(render, chain);
 }
 
 /* To a veth: only what is open. What goes to no container loses its stamp. */
@@ -257,10 +290,7 @@ static void to_veth(struct render *render)
 	int chain = nft_chain_add(render->ruleset, render->table, "to_veth");
 	struct nft_rule_writer *writer;
 
-	if (render->settings->alone)
-		by_open_judged(render, chain);
-	else
-		by_set(render, chain, true, NFT_SET_OPEN, NFT_RETURN, NULL);
+	to_port(render, chain);
 	by_set(render, chain, true, NFT_SET_PATCH, NFT_RETURN, NULL);
 	writer = rule(render, chain);
 	nft_rule_interface_in(writer, true, false, NFT_SET_IGNORED);
@@ -366,6 +396,8 @@ static void bridge_table(struct render *render)
 	sets_add(render);
 	before_add(render);
 	bridges_add(render);
+	if (render->settings->alone)
+		groups_add(render);
 	counter(render, COUNTER_FORGED, "by a bridge, with a stamp that was not judged");
 	counter(render, COUNTER_CLOSED_IN, "from ports that are not open");
 	counter(render, COUNTER_CLOSED_OUT, "to ports that are not open");
@@ -513,31 +545,6 @@ static void inet_input_life(struct render *render, int chain)
 	}
 }
 
-static void groups_add(struct render *render)
-{
-	const struct nft_door *door = render->door;
-	/* RFC 5771, RFC 919; RFC 4291. */
-	static const struct prefix always[] = {
-		{{ADDR_V4, {224}}, 4},
-		{{ADDR_V4, {255, 255, 255, 255}}, 32},
-		{{ADDR_V6, {0xff}}, 8},
-	};
-	size_t count = sizeof(always) / sizeof(*always);
-	struct prefix *all = calloc(count + door->group_count, sizeof(*all));
-
-	if (!all) {
-		render->ruleset->failed = true;
-		return;
-	}
-	memcpy(all, always, sizeof(always));
-	for (size_t i = 0; i < door->group_count; i++)
-		all[count++] = prefix_of(&door->groups[i]);
-	nft_subnet_set_add(render->ruleset, render->table, SET_GROUPS_4, NFPROTO_IPV4, "groups and broadcast addresses",
-			   all, count);
-	nft_subnet_set_add(render->ruleset, render->table, SET_GROUPS_6, NFPROTO_IPV6, "groups", all, count);
-	free(all);
-}
-
 /* What containers send to the host. `senders` is filled by nft_host.c; a stamp that is not in it, or none at all, is
  * nobody's that may. */
 static void inet_input(struct render *render)
@@ -594,8 +601,7 @@ static void arp_table(struct render *render)
 	from = nft_chain_add(render->ruleset, render->table, "from_veth");
 	by_set(render, from, false, NFT_SET_IGNORED, NFT_RETURN, NULL);
 	by_set(render, from, false, NFT_SET_PATCH, NFT_RETURN, NULL);
-	by_mark(render, from, NFT_CMP_GTE, BH_CLASS_UNASSIGNED, NFT_RETURN, NULL);
-	refuse(render, from, BH_DROP_CLOSED, false, COUNTER_CLOSED_IN);
+	from_port(render, from);
 	to = nft_chain_add(render->ruleset, render->table, "to_veth");
 	by_set(render, to, true, NFT_SET_OPEN, NFT_RETURN, NULL);
 	by_set(render, to, true, NFT_SET_PATCH, NFT_RETURN, NULL);
@@ -615,4 +621,6 @@ void nft_door_render(struct nft_ruleset *ruleset, const struct nft_settings *set
 	bridge_table(&render);
 	inet_table(&render);
 	arp_table(&render);
+	if (settings->alone)
+		nft_guard_render(ruleset, settings, door);
 }

@@ -174,17 +174,26 @@ static int element_compare(const void *a, const void *b)
 	return nft_element_compare(a, b);
 }
 
+/* What is there twice would be taken out twice, which the kernel refuses. */
+static void set_finish(struct nft_set *set)
+{
+	size_t kept = 1;
+
+	if (set->elements.count < 2)
+		return;
+	qsort(set->elements.items, set->elements.count, sizeof(*set->elements.items), element_compare);
+	for (size_t i = 1; i < set->elements.count; i++) {
+		if (nft_element_compare(&set->elements.items[kept - 1], &set->elements.items[i]) != 0)
+			set->elements.items[kept++] = set->elements.items[i];
+	}
+	set->elements.count = kept;
+}
+
 void nft_ruleset_finish(struct nft_ruleset *ruleset)
 {
-	for (size_t i = 0; i < NFT_TABLE_COUNT; i++) {
-		for (size_t j = 0; j < ruleset->tables[i].sets.count; j++) {
-			struct nft_set *set = ruleset->tables[i].sets.items[j];
-
-			if (set->elements.count > 1)
-				qsort(set->elements.items, set->elements.count, sizeof(*set->elements.items),
-				      element_compare);
-		}
-	}
+	for (size_t i = 0; i < NFT_TABLE_COUNT; i++)
+		for (size_t j = 0; j < ruleset->tables[i].sets.count; j++)
+			set_finish(ruleset->tables[i].sets.items[j]);
 }
 
 const struct nft_chain *nft_table_chain(const struct nft_table *table, const char *name)

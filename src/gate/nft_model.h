@@ -54,6 +54,13 @@ struct nft_set {
 	bool host_order;   /* keys are numbers in host order */
 	bool samples;	   /* filled by packets: bounded, and forgetful */
 	uint8_t fields[2]; /* of a concatenation, in bytes; fields[0] == 0: none */
+	/* The key, or (by_link) what stands in it behind the interface, are `length` bytes at `offset` behind the
+	 * transport header, for `nft list`; 0: they have a type. */
+	struct {
+		bool by_link;
+		uint16_t offset;
+		uint8_t length;
+	} raw;
 	const char *comment;
 	struct {
 		ARRAY_OF(struct nft_element);
@@ -96,7 +103,7 @@ void nft_element_add(struct nft_ruleset *ruleset, struct nft_set *set, const str
 /* Added only once; `comment` may be NULL. */
 void nft_counter_add(struct nft_ruleset *ruleset, enum nft_table_index table, const struct nft_counter *counter);
 
-/* Sorts. To be called once when all is added. */
+/* Sorts, and drops what is there twice. To be called once when all is added. */
 void nft_ruleset_finish(struct nft_ruleset *ruleset);
 
 /* By name; NULL when there is none, or no table. */
@@ -113,6 +120,11 @@ void nft_table_diff(struct nft_batch *batch, const struct nft_ruleset *from, con
 /* The same for elements alone, of sets that both have; verdict maps, which belong to rules, are left out. */
 void nft_elements_diff(struct nft_batch *batch, const struct nft_ruleset *from, const struct nft_ruleset *to,
 		       enum nft_table_index table);
+
+/* nft_typeof.c: of a set with `raw`, the attribute that tells nft(8) what its keys are made of; returns its size. 0:
+ * memory is short, and nft(8) prints numbers that it can't read back. */
+#define NFT_TYPEOF_MAX 96u
+size_t nft_typeof_write(const struct nft_set *set, uint8_t data[NFT_TYPEOF_MAX]);
 
 /* NFT_MSG_NEWTABLE / DELTABLE of ours. */
 void nft_table_put(struct nft_batch *batch, uint16_t type, enum nft_table_index table, uint32_t flags);

@@ -43,6 +43,7 @@ struct nft_door {
 	size_t group_count;
 	const struct addr *host; /* the host's addresses */
 	size_t host_count;
+	const struct table *table; /* NULL: nothing is desired yet */
 	const struct gate_port *ports;
 	size_t port_count;
 	bool audit; /* the whole policy is in audit mode */

@@ -250,6 +250,15 @@ void nft_rule_mark(struct nft_rule_writer *writer, uint32_t mask, enum nft_cmp_o
 	compare(writer, op, ordered ? &turned : &value, sizeof(value));
 }
 
+void nft_rule_stamp_in(struct nft_rule_writer *writer, uint32_t mask, bool not, const char *set)
+{
+	uint32_t zero = 0;
+
+	meta_load(writer, NFT_META_MARK);
+	bitwise(writer, &mask, &zero, sizeof(mask));
+	lookup_set(writer, not, set);
+}
+
 void nft_rule_socket(struct nft_rule_writer *writer)
 {
 	uint32_t lowest = 0;
@@ -385,6 +394,14 @@ void nft_rule_state(struct nft_rule_writer *writer, uint32_t states)
 	compare(writer, NFT_CMP_NEQ, &zero, sizeof(zero));
 }
 
+void nft_rule_ethernet(struct nft_rule_writer *writer)
+{
+	uint16_t ether = ARPHRD_ETHER;
+
+	meta_load(writer, NFT_META_IIFTYPE);
+	compare(writer, NFT_CMP_EQ, &ether, sizeof(ether));
+}
+
 static struct nftnl_expr *limit_make(void)
 {
 	struct nftnl_expr *expr = nftnl_expr_alloc("limit");
@@ -402,12 +419,10 @@ static struct nftnl_expr *limit_make(void)
 void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample)
 {
 	const char *set = sample == NFT_SAMPLE_SENDER ? NFT_SET_REPORTED_SENDERS : NFT_SET_REPORTED;
-	uint16_t ether = ARPHRD_ETHER;
 	struct nftnl_expr *expr, *limit;
 
 	if (sample == NFT_SAMPLE_SENDER) {
-		meta_load(writer, NFT_META_IIFTYPE);
-		compare(writer, NFT_CMP_EQ, &ether, sizeof(ether));
+		nft_rule_ethernet(writer);
 		payload_load(writer, NFT_PAYLOAD_LL_HEADER, ETH_ALEN, ETH_ALEN, REG_FIRST);
 	} else {
 		meta_load(writer, sample == NFT_SAMPLE_OUTPUT ? NFT_META_OIF : NFT_META_IIF);
@@ -424,20 +439,91 @@ void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample)
 	nftnl_expr_add_expr(expr, NFTNL_EXPR_DYNSET_EXPR, limit);
 }
 
+void nft_rule_load_link(struct nft_rule_writer *writer, bool output)
+{
+	meta_load(writer, output ? NFT_META_OIF : NFT_META_IIF);
+}
+
+void nft_rule_load(struct nft_rule_writer *writer, enum nft_payload_bases base, uint32_t offset, uint32_t length,
+		   uint32_t word)
+{
+	payload_load(writer, base, offset, length, word ? REG_WORD(word) : REG_FIRST);
+}
+
+void nft_rule_in(struct nft_rule_writer *writer, bool not, const char *set)
+{
+	lookup_set(writer, not, set);
+}
+
+void nft_rule_compare(struct nft_rule_writer *writer, enum nft_cmp_ops op, const void *data, uint32_t size)
+{
+	compare(writer, op, data, size);
+}
+
+void nft_rule_under(struct nft_rule_writer *writer, const void *mask, uint32_t size)
+{
+	static const uint8_t zero[16];
+
+	bitwise(writer, mask, zero, size);
+}
+
+static void header_exists(struct nft_rule_writer *writer, enum nft_exthdr_op op, uint8_t type)
+{
+	struct nftnl_expr *expr = expr_add(writer, "exthdr");
+	uint8_t yes = 1;
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_DREG, REG_FIRST);
+	nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, type);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_OFFSET, 0);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_LEN, 1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_OP, op);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT);
+	compare(writer, NFT_CMP_EQ, &yes, sizeof(yes));
+}
+
+void nft_rule_extension(struct nft_rule_writer *writer, uint8_t header)
+{
+	header_exists(writer, NFT_EXTHDR_OP_IPV6, header);
+}
+
+void nft_rule_option(struct nft_rule_writer *writer, uint8_t option)
+{
+	header_exists(writer, NFT_EXTHDR_OP_IPV4, option);
+}
+
 /* ---- Statements ---- */
 
-void nft_rule_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t value)
+static void mark_set(struct nft_rule_writer *writer)
 {
-	uint32_t keep = ~mask;
-	struct nftnl_expr *expr;
+	struct nftnl_expr *expr = expr_add(writer, "meta");
 
-	meta_load(writer, NFT_META_MARK);
-	bitwise(writer, &keep, &value, sizeof(keep));
-	expr = expr_add(writer, "meta");
 	if (!expr)
 		return;
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, NFT_META_MARK);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, REG_FIRST);
+}
+
+void nft_rule_mark_by_interface(struct nft_rule_writer *writer, const char *map)
+{
+	struct nftnl_expr *expr;
+
+	meta_load(writer, NFT_META_IIF);
+	expr = lookup(writer, map);
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_DREG, REG_FIRST);
+	mark_set(writer);
+}
+
+void nft_rule_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t value)
+{
+	uint32_t keep = ~mask;
+
+	meta_load(writer, NFT_META_MARK);
+	bitwise(writer, &keep, &value, sizeof(keep));
+	mark_set(writer);
 }
 
 void nft_rule_counter(struct nft_rule_writer *writer, const char *name)

@@ -12,6 +12,7 @@
 
 /* nft(8)'s numbers of data types (its datatype.h; part of what it stores in the kernel, so they don't change). */
 #define NFT_TYPE_NFPROTO       2u
+#define NFT_TYPE_INTEGER       4u
 #define NFT_TYPE_INET_PROTOCOL 12u
 #define NFT_TYPE_INET_SERVICE  13u
 #define NFT_TYPE_ICMP	       14u
@@ -49,10 +50,12 @@ void nft_rule_interface_in(struct nft_rule_writer *writer, bool output, bool not
 void nft_rule_interface_name_in(struct nft_rule_writer *writer, bool not, const char *set);
 /* … the bits of the mark under `mask`, as a number, compare so (NFT_CMP_EQ, NFT_CMP_LT …) with `value`. */
 void nft_rule_mark(struct nft_rule_writer *writer, uint32_t mask, enum nft_cmp_ops op, uint32_t value);
+void nft_rule_stamp_in(struct nft_rule_writer *writer, uint32_t mask, bool not, const char *set);
 void nft_rule_socket(struct nft_rule_writer *writer); /* … a process of this namespace has the packet's socket */
 void nft_rule_routed(struct nft_rule_writer *writer); /* … the packet has a route: it came by IP, not as a frame */
 /* … the frame's source address is, or with `not` is not, in the set. */
 void nft_rule_source_mac_in(struct nft_rule_writer *writer, bool not, const char *set);
+void nft_rule_ethernet(struct nft_rule_writer *writer); /* … it came by an interface that has such addresses; in inet */
 void nft_rule_link_local_group(struct nft_rule_writer *writer); /* … the destination is 01:80:c2:00:00:0X */
 void nft_rule_protocol(struct nft_rule_writer *writer, uint8_t protocol);
 void nft_rule_family(struct nft_rule_writer *writer, uint8_t nfproto);	     /* NFPROTO_IPV4, NFPROTO_IPV6; in inet */
@@ -78,7 +81,20 @@ enum nft_sample { NFT_SAMPLE_INPUT, NFT_SAMPLE_OUTPUT, NFT_SAMPLE_SENDER };
 #define NFT_SET_REPORTED_SENDERS "reported_senders" /* by MAC address */
 void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample);
 
+/* Building blocks, for what has no name above. A key is made of words of 4 bytes; a field begins at a word. */
+void nft_rule_load_link(struct nft_rule_writer *writer, bool output); /* the interface's index, word 0 */
+void nft_rule_load(struct nft_rule_writer *writer, enum nft_payload_bases base, uint32_t offset, uint32_t length,
+		   uint32_t word);
+void nft_rule_in(struct nft_rule_writer *writer, bool not, const char *set);
+void nft_rule_compare(struct nft_rule_writer *writer, enum nft_cmp_ops op, const void *data, uint32_t size);
+void nft_rule_under(struct nft_rule_writer *writer, const void *mask, uint32_t size); /* of what was loaded */
+/* … the IPv6 extension header is there; the IPv4 option is. */
+void nft_rule_extension(struct nft_rule_writer *writer, uint8_t header);
+void nft_rule_option(struct nft_rule_writer *writer, uint8_t option);
+
 /* Statements. */
+/* The mark is what the map has for the input interface; one that is not in it ends the rule. */
+void nft_rule_mark_by_interface(struct nft_rule_writer *writer, const char *map);
 void nft_rule_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t value); /* overwrites the masked bits */
 void nft_rule_counter(struct nft_rule_writer *writer, const char *name);
 void nft_rule_log(struct nft_rule_writer *writer, const char *prefix, uint16_t group, uint32_t snaplen);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "tests/bpf/nft_lab.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -169,6 +170,55 @@ bool nft_lab_prints(const char *command, const char *words)
 		found = found || strstr(line, words);
 	pclose(out);
 	return found;
+}
+
+/* ---- How it reads ---- */
+
+void nft_lab_golden(const char *name, const char *family)
+{
+	struct text is = {0};
+	char path[96], line[1024], command[256];
+	const char *keep = getenv("UPDATE_GOLDEN");
+	FILE *out, *file;
+
+	/* The program's name stands behind an owned table; what was reported just now is chance. */
+	snprintf(command, sizeof(command),
+		 "TZ=UTC nft -s list table %s bulkhead | sed 's/ # progname.*//;/set reported/,/^\t}/{/elements = "
+		 "{.*}/d;"
+		 "/elements = {/,/}/d}'",
+		 family);
+	out = popen(command, "re");
+	assert_non_null(out);
+	while (fgets(line, sizeof(line), out))
+		text_append(&is, line);
+	pclose(out);
+	snprintf(path, sizeof(path), NFT_LAB_GOLDEN "/%s", name);
+	if (keep && *keep) {
+		file = fopen(path, "we");
+		assert_non_null(file);
+		fputs(text_string(&is), file);
+		fclose(file);
+	} else {
+		char *was;
+		size_t size;
+		struct error error = {0};
+
+		if (file_read(path, 1 << 20, &was, &size, &error) < 0)
+			fail_msg("%s", error.text);
+		if (strcmp(was, text_string(&is)) != 0)
+			fail_msg("%s differs from what nft prints (UPDATE_GOLDEN=1 writes it anew):\n%s", path,
+				 text_string(&is));
+		free(was);
+	}
+	text_free(&is);
+}
+
+void nft_lab_reads_back(void)
+{
+	lab_run(&nft_lab.lab, NULL,
+		"for f in bridge inet arp; do TZ=UTC nft -s list table $f bulkhead | sed '1s/bulkhead/again/' | nft -c "
+		"-f - || "
+		"exit 1; done");
 }
 
 /* ---- Traffic ---- */

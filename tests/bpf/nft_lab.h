@@ -37,6 +37,11 @@ long nft_lab_dropped_at_least(const char *counter, long least);
 bool nft_lab_prints(const char *command, const char *words);
 bool nft_lab_prints_soon(const char *command, const char *words);
 
+/* A table as nft prints it, without counters' values and what was reported just now, against the file of this name. */
+#define NFT_LAB_GOLDEN "tests/golden/nft"
+void nft_lab_golden(const char *name, const char *family);
+void nft_lab_reads_back(void); /* what nft prints of all three tables, nft can read */
+
 /* UDP and TCP between boxes; NULL is the host (10.9.0.1, fd09::1). A datagram that does not come is waited for a
  * little: `expected` chooses how long. */
 int nft_lab_receiver(struct lab_box *at, int family, uint16_t port);

@@ -521,45 +521,6 @@ static void test_stamp_must_fit(void **state)
 
 /* ---- How it reads ---- */
 
-#define GOLDEN_DIR "tests/golden/nft"
-
-/* The program's name stands behind an owned table; what was reported just now is chance. */
-#define LIST(family)                                                              \
-	"TZ=UTC nft -s list table " #family " bulkhead | sed 's/ # progname.*//;" \
-	"/set reported/,/^\t}/{/elements = {.*}/d;/elements = {/,/}/d}'"
-
-static void golden(const char *name, const char *command)
-{
-	struct text is = {0};
-	char path[96], line[1024];
-	const char *keep = getenv("UPDATE_GOLDEN");
-	FILE *out = popen(command, "re"), *file;
-
-	assert_non_null(out);
-	while (fgets(line, sizeof(line), out))
-		text_append(&is, line);
-	pclose(out);
-	snprintf(path, sizeof(path), GOLDEN_DIR "/%s", name);
-	if (keep && *keep) {
-		file = fopen(path, "we");
-		assert_non_null(file);
-		fputs(text_string(&is), file);
-		fclose(file);
-	} else {
-		char *was;
-		size_t size;
-		struct error error = {0};
-
-		if (file_read(path, 1 << 20, &was, &size, &error) < 0)
-			fail_msg("%s", error.text);
-		if (strcmp(was, text_string(&is)) != 0)
-			fail_msg("%s differs from what nft prints (UPDATE_GOLDEN=1 writes it anew):\n%s", path,
-				 text_string(&is));
-		free(was);
-	}
-	text_free(&is);
-}
-
 static void test_the_ruleset_reads_well(void **state)
 {
 	struct gate_published published[] = {
@@ -588,7 +549,7 @@ static void test_the_ruleset_reads_well(void **state)
 	prefix_parse("192.0.2.0/25", &subnets[0], NULL);
 	prefix_parse("192.0.2.128/25", &subnets[1], NULL);
 	prefix_parse("2001:db8:5::/48", &subnets[2], NULL);
-	assert_int_equal(file_read(GOLDEN_DIR "/policy.yaml", 1 << 16, &text, &size, NULL), 0);
+	assert_int_equal(file_read(NFT_LAB_GOLDEN "/policy.yaml", 1 << 16, &text, &size, NULL), 0);
 	text_append(&policy, text);
 	free(text);
 	nft_lab_start();
@@ -602,14 +563,10 @@ static void test_the_ruleset_reads_well(void **state)
 	lab->desired.via = &via;
 	lab->desired.via_count = 1;
 	nft_lab_commit();
-	golden("inet.nft", LIST(inet));
-	golden("bridge.nft", LIST(bridge));
-	golden("arp.nft", LIST(arp));
-	/* What nft prints, nft can read. */
-	lab_run(lab, NULL,
-		"for f in bridge inet arp; do TZ=UTC nft -s list table $f bulkhead | sed '1s/bulkhead/again/' | nft -c "
-		"-f - || "
-		"exit 1; done");
+	nft_lab_golden("inet.nft", "inet");
+	nft_lab_golden("bridge.nft", "bridge");
+	nft_lab_golden("arp.nft", "arp");
+	nft_lab_reads_back();
 	text_free(&policy);
 }
 
@@ -639,7 +596,7 @@ static void test_a_closed_door_reads_well(void **state)
 {
 	(void)state;
 	nft_lab_start();
-	golden("closed-inet.nft", LIST(inet));
+	nft_lab_golden("closed-inet.nft", "inet");
 }
 
 #define TEST(test, owner)                                                    \

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who a port is: its MAC address and its addresses, by exact sets; and what no port may send. */
+#include "gate/nft_guard.h"
+
+#include <linux/if_ether.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate/nft_subnet.h"
+
+#include <linux/netfilter_arp.h> /* after libc's, or they clash */
+#include <linux/netfilter_bridge.h>
+
+#define MAP_IDENTITIES "identities"
+#define SET_MARTIANS_4 "martians_4" /* can't be a source here */
+#define SET_MARTIANS_6 "martians_6"
+#define SET_NOWHERE_4  "nowhere_4" /* nor these a destination */
+#define SET_NOWHERE_6  "nowhere_6"
+
+#define ETHERTYPE_OFFSET 12u
+#define LINK_SIZE	 4u /* of an interface in a key */
+
+/* ---- Rules ---- */
+
+struct nft_rule_writer *nft_guard_rule(struct nft_guard *guard, int chain)
+{
+	nft_rule_begin(&guard->writer, guard->ruleset, guard->table, chain);
+	return &guard->writer;
+}
+
+struct nft_rule_writer *nft_guard_rule_of(struct nft_guard *guard, int chain, uint16_t ethertype)
+{
+	nft_guard_rule(guard, chain);
+	if (guard->table == NFT_TABLE_BRIDGE)
+		nft_rule_ethertype(&guard->writer, ethertype);
+	else if (guard->table == NFT_TABLE_INET)
+		nft_rule_family(&guard->writer, ethertype == ETH_P_IP ? NFPROTO_IPV4 : NFPROTO_IPV6);
+	return &guard->writer;
+}
+
+int nft_guard_chain(struct nft_guard *guard, const char *name)
+{
+	return nft_chain_add(guard->ruleset, guard->table, name);
+}
+
+void nft_guard_goto(struct nft_guard *guard, const char *chain)
+{
+	nft_rule_verdict(&guard->writer, NFT_GOTO, chain);
+	nft_rule_end(&guard->writer, NULL, NULL);
+}
+
+void nft_guard_pass(struct nft_guard *guard, const char *comment)
+{
+	nft_rule_verdict(&guard->writer, NFT_RETURN, NULL);
+	nft_rule_end(&guard->writer, comment, NULL);
+}
+
+/* Names of refusals' chains and counters, and what `nft list` says of them: reasons as src/flow/reason.c names them. */
+static const struct {
+	enum bh_reason reason;
+	const char *name, *comment;
+} refusals[] = {
+	{BH_DROP_CLOSED, "closed_in", "from ports that are not open"},
+	{BH_DROP_SOURCE_MAC, "source_mac", "from a MAC address that is not the port's own"},
+	{BH_DROP_SOURCE_ADDRESS, "source_address", "from an address that is not the port's own"},
+	{BH_DROP_ARP_SPOOF, "arp_spoof", "ARP with somebody else's address"},
+	{BH_DROP_ND_SPOOF, "nd_spoof", "neighbour discovery with somebody else's address"},
+	{BH_DROP_DHCP_SERVER, "dhcp_server", "DHCP answers without a permit"},
+	{BH_DROP_ROUTER_ADVERTISEMENT, "router_advertisement", "router advertisements without a permit"},
+	{BH_DROP_REDIRECT, "redirects", "ICMP redirects"},
+	{BH_DROP_MULTICAST_ROUTER, "multicast_router", "group queries and PIM without a permit"},
+	{BH_DROP_VLAN, "vlan_tags", "VLAN tags"},
+	{BH_DROP_ETHERTYPE, "ethertype", "neither IPv4, IPv6 nor ARP"},
+	{BH_DROP_SOURCE_ROUTE, "source_route", "source-routed"},
+	{BH_DROP_NOT_ADDRESSED, "not_addressed", "to an address that is not the port's own"},
+	{BH_DROP_NO_STAMP, "no_stamp", "to a port, and nobody has judged it"},
+	{BH_DROP_SPOOFED_REMOTE, "spoofed_remote", "from outside, with an address of this host"},
+	{BH_DROP_MALFORMED, "malformed", "malformed"},
+	{BH_DROP_MARTIAN, "martian", "an address that can't stand there"},
+};
+
+static const char *refusal_name(enum bh_reason reason)
+{
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
+		if (refusals[i].reason == reason)
+			return refusals[i].name;
+	return NULL;
+}
+
+static void refusal_counter(struct nft_guard *guard, const char *name)
+{
+	struct nft_counter counter = {.name = (char *)name};
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
+		if (strcmp(refusals[i].name, name) == 0)
+			counter.comment = (char *)refusals[i].comment;
+	nft_counter_add(guard->ruleset, guard->table, &counter);
+}
+
+/* The chain of a refusal, made on first use. */
+static void refusal_chain(struct nft_guard *guard, enum bh_reason reason, bool to_port, enum nft_sample sample,
+			  const char *chain)
+{
+	struct nft_refusal refusal = {
+		.reason = (uint8_t)reason, .to_port = to_port, .sample = sample, .counter = refusal_name(reason)};
+
+	if (nft_table_chain(&guard->ruleset->tables[guard->table], chain))
+		return;
+	refusal_counter(guard, refusal.counter);
+	nft_refuse_render(guard->ruleset, guard->settings, guard->table, nft_guard_chain(guard, chain), &refusal);
+}
+
+void nft_guard_refuse(struct nft_guard *guard, enum bh_reason reason)
+{
+	/* What has come up through a bridge is of the bridge: the sender's MAC address, which was found to be its own,
+	 * tells whose it is. */
+	bool whole = guard->table == NFT_TABLE_INET;
+	char chain[NFT_COUNTER_NAME_MAX + 8];
+
+	snprintf(chain, sizeof(chain), "drop_%s", refusal_name(reason));
+	refusal_chain(guard, reason, false, whole ? NFT_SAMPLE_SENDER : NFT_SAMPLE_INPUT, chain);
+	nft_guard_goto(guard, chain);
+}
+
+void nft_guard_refuse_out(struct nft_guard *guard, enum bh_reason reason)
+{
+	char chain[NFT_COUNTER_NAME_MAX + 8];
+
+	snprintf(chain, sizeof(chain), "drop_out_%s", refusal_name(reason));
+	refusal_chain(guard, reason, true, NFT_SAMPLE_OUTPUT, chain);
+	nft_guard_goto(guard, chain);
+}
+
+void nft_guard_silent(struct nft_guard *guard)
+{
+	struct nft_counter counter = {.name = (char *)"for_neighbours",
+				      .comment = (char *)"flooded to a port, and of no use to it"};
+
+	nft_counter_add(guard->ruleset, guard->table, &counter);
+	nft_rule_counter(&guard->writer, counter.name);
+	nft_rule_verdict(&guard->writer, NF_DROP, NULL);
+	nft_rule_end(&guard->writer, NULL, NULL);
+}
+
+/* ---- Matches ---- */
+
+void nft_guard_port_in(struct nft_guard *guard, bool output, bool not, const char *set)
+{
+	nft_rule_interface_in(&guard->writer, output, not, set);
+}
+
+void nft_guard_with(struct nft_guard *guard, bool output, enum nft_payload_bases base, uint32_t offset, uint32_t length,
+		    const char *set)
+{
+	nft_rule_load_link(&guard->writer, output);
+	nft_rule_load(&guard->writer, base, offset, length, 1);
+	nft_rule_in(&guard->writer, false, set);
+}
+
+void nft_guard_bytes(struct nft_guard *guard, enum nft_payload_bases base, uint32_t offset, const void *bytes,
+		     uint32_t length)
+{
+	nft_rule_load(&guard->writer, base, offset, length, 0);
+	nft_rule_compare(&guard->writer, NFT_CMP_EQ, bytes, length);
+}
+
+void nft_guard_byte(struct nft_guard *guard, enum nft_payload_bases base, uint32_t offset, uint8_t byte)
+{
+	nft_guard_bytes(guard, base, offset, &byte, sizeof(byte));
+}
+
+void nft_guard_udp(struct nft_guard *guard, uint16_t source, uint16_t destination)
+{
+	nft_rule_protocol(&guard->writer, IPPROTO_UDP);
+	nft_rule_ports(&guard->writer, source, destination);
+}
+
+void nft_guard_type(struct nft_guard *guard, uint8_t protocol, uint8_t low, uint8_t high)
+{
+	nft_rule_protocol(&guard->writer, protocol);
+	nft_rule_type(&guard->writer, low, high);
+}
+
+void nft_guard_stamp_is(struct nft_guard *guard, enum nft_cmp_ops op, uint32_t class)
+{
+	nft_rule_mark(&guard->writer, guard->settings->mask, op, class << guard->settings->shift);
+}
+
+static void ethertype_goto(struct nft_guard *guard, int chain, uint16_t ethertype, const char *to)
+{
+	uint16_t turned = htons(ethertype);
+
+	nft_guard_rule(guard, chain);
+	nft_guard_bytes(guard, NFT_PAYLOAD_LL_HEADER, ETHERTYPE_OFFSET, &turned, sizeof(turned));
+	nft_guard_goto(guard, to);
+}
+
+/* ---- Sets ---- */
+
+static bool is_permitted(const struct nft_guard *guard, const struct gate_port *port, uint32_t permit)
+{
+	const struct table *table = guard->door->table;
+
+	return table && port->identity < table->class_count && table->class_info[port->identity].flags & permit;
+}
+
+static void links_add(struct nft_guard *guard, const char *name, uint32_t permit, const char *comment)
+{
+	struct nft_set description = {.name = (char *)name,
+				      .key_type = NFT_TYPE_IFINDEX,
+				      .key_size = LINK_SIZE,
+				      .host_order = true,
+				      .comment = comment};
+	struct nft_set *set = nft_set_add(guard->ruleset, guard->table, &description);
+
+	for (size_t i = 0; i < guard->door->port_count; i++) {
+		struct nft_element element = {0};
+
+		if (!is_permitted(guard, &guard->door->ports[i], permit))
+			continue;
+		memcpy(element.key, &guard->door->ports[i].ifindex, LINK_SIZE);
+		nft_element_add(guard->ruleset, set, &element);
+	}
+}
+
+static void identities_add(struct nft_guard *guard)
+{
+	struct nft_set description = {.name = (char *)MAP_IDENTITIES,
+				      .kind = NFT_SET_MARKS,
+				      .key_type = NFT_TYPE_IFINDEX,
+				      .key_size = LINK_SIZE,
+				      .host_order = true,
+				      .comment = "ports, and the stamp of their zone and groups"};
+	struct nft_set *map = nft_set_add(guard->ruleset, guard->table, &description);
+
+	for (size_t i = 0; i < guard->door->port_count; i++) {
+		const struct gate_port *port = &guard->door->ports[i];
+		struct nft_element element = {.data = port->identity << guard->settings->shift};
+
+		memcpy(element.key, &port->ifindex, LINK_SIZE);
+		if (port->identity >= BH_CLASS_UNASSIGNED && port->identity < BH_IDENTITY_MAX)
+			nft_element_add(guard->ruleset, map, &element);
+	}
+}
+
+/* `raw_at`: where nft list is to say that the bytes stand behind the transport header; 0: they have a type. */
+static void macs_add(struct nft_guard *guard, const char *name, uint16_t raw_at, const char *comment)
+{
+	struct nft_set description = {
+		.name = (char *)name,
+		.key_type = NFT_TYPE_CONCAT(NFT_TYPE_IFINDEX, raw_at ? NFT_TYPE_INTEGER : NFT_TYPE_ETHERADDR),
+		.key_size = LINK_SIZE + 8,
+		.raw = {.by_link = true, .offset = raw_at, .length = raw_at ? ETH_ALEN : 0},
+		.comment = comment};
+	struct nft_set *set = nft_set_add(guard->ruleset, guard->table, &description);
+
+	for (size_t i = 0; i < guard->door->port_count; i++) {
+		struct nft_element element = {0};
+
+		memcpy(element.key, &guard->door->ports[i].ifindex, LINK_SIZE);
+		memcpy(element.key + LINK_SIZE, guard->door->ports[i].mac.bytes, ETH_ALEN);
+		nft_element_add(guard->ruleset, set, &element);
+	}
+}
+
+static void own_add(struct nft_guard *guard, const char *name, uint8_t family, uint16_t raw_at, const char *comment)
+{
+	uint32_t size = family == ADDR_V4 ? 4 : 16;
+	uint32_t type = raw_at ? NFT_TYPE_INTEGER : family == ADDR_V4 ? NFT_TYPE_IPADDR : NFT_TYPE_IP6ADDR;
+	struct nft_set description = {.name = (char *)name,
+				      .key_type = NFT_TYPE_CONCAT(NFT_TYPE_IFINDEX, type),
+				      .key_size = (uint8_t)(LINK_SIZE + size),
+				      .raw = {.by_link = true, .offset = raw_at, .length = raw_at ? (uint8_t)size : 0},
+				      .comment = comment};
+	struct nft_set *set = nft_set_add(guard->ruleset, guard->table, &description);
+
+	for (size_t i = 0; i < guard->door->port_count; i++) {
+		const struct gate_port *port = &guard->door->ports[i];
+
+		for (size_t j = 0; j < port->address_count; j++) {
+			struct nft_element element = {0};
+
+			if (port->addresses[j].family != family)
+				continue;
+			memcpy(element.key, &port->ifindex, LINK_SIZE);
+			memcpy(element.key + LINK_SIZE, port->addresses[j].bytes, size);
+			nft_element_add(guard->ruleset, set, &element);
+		}
+	}
+}
+
+/* Calls `fn` for the addresses of this family that are on this host: containers', their gateways', the host's. */
+static void local_each(struct nft_guard *guard, uint8_t family, bool gateways,
+		       void (*fn)(struct nft_guard *guard, struct nft_set *set, const struct addr *addr),
+		       struct nft_set *set)
+{
+	const struct nft_door *door = guard->door;
+
+	for (size_t i = 0; i < door->host_count; i++)
+		if (door->host[i].family == family)
+			fn(guard, set, &door->host[i]);
+	for (size_t i = 0; i < door->port_count; i++) {
+		const struct gate_port *port = &door->ports[i];
+
+		for (size_t j = 0; j < port->address_count; j++)
+			if (port->addresses[j].family == family)
+				fn(guard, set, &port->addresses[j]);
+		for (size_t j = 0; gateways && j < port->gateway_count; j++)
+			if (port->gateways[j].family == family)
+				fn(guard, set, &port->gateways[j]);
+	}
+}
+
+static void address_add(struct nft_guard *guard, struct nft_set *set, const struct addr *addr)
+{
+	struct nft_element element = {0};
+
+	memcpy(element.key, addr->bytes, addr->family == ADDR_V4 ? 4 : 16);
+	nft_element_add(guard->ruleset, set, &element);
+}
+
+static void address_add_twice(struct nft_guard *guard, struct nft_set *set, const struct addr *addr)
+{
+	struct nft_element element = {0};
+
+	memcpy(element.key, addr->bytes, 4);
+	memcpy(element.key + 4, addr->bytes, 4);
+	nft_element_add(guard->ruleset, set, &element);
+}
+
+static void local_add(struct nft_guard *guard)
+{
+	struct nft_set four = {.name = (char *)NFT_GUARD_LOCAL_4,
+			       .key_type = NFT_TYPE_IPADDR,
+			       .key_size = 4,
+			       .comment = "containers' and the host's: nobody outside has them"};
+	struct nft_set nd = {.name = (char *)NFT_GUARD_LOCAL_ND,
+			     .key_type = NFT_TYPE_INTEGER,
+			     .key_size = 16,
+			     .raw = {.offset = NFT_ND_TARGET, .length = 16},
+			     .comment = "the same, as a neighbour message's target"};
+	struct nft_set announced = {.name = (char *)NFT_GUARD_ANNOUNCED,
+				    .key_type = NFT_TYPE_CONCAT(NFT_TYPE_IPADDR, NFT_TYPE_IPADDR),
+				    .key_size = 8,
+				    .comment = "ARP that announces its sender's own address"};
+
+	local_each(guard, ADDR_V4, false, address_add, nft_set_add(guard->ruleset, guard->table, &four));
+	local_each(guard, ADDR_V6, false, address_add, nft_set_add(guard->ruleset, guard->table, &nd));
+	local_each(guard, ADDR_V4, true, address_add_twice, nft_set_add(guard->ruleset, guard->table, &announced));
+}
+
+/* tc-bpf/guard.h: source_is_martian, destination_is_martian. :: is seen to by those that may have it. */
+static void martians_add(struct nft_guard *guard)
+{
+	static const struct prefix sources[] = {
+		{{ADDR_V4, {0}}, 8},	{{ADDR_V4, {127}}, 8},
+		{{ADDR_V4, {224}}, 4},	{{ADDR_V4, {255, 255, 255, 255}}, 32},
+		{{ADDR_V6, {0}}, 96},	{{ADDR_V6, {[10] = 0xff, [11] = 0xff}}, 96},
+		{{ADDR_V6, {0xff}}, 8},
+	};
+	static const struct prefix destinations[] = {
+		{{ADDR_V4, {0}}, 8},
+		{{ADDR_V4, {127}}, 8},
+		{{ADDR_V6, {0}}, 96},
+		{{ADDR_V6, {[10] = 0xff, [11] = 0xff}}, 96},
+	};
+	size_t count = sizeof(sources) / sizeof(*sources), to = sizeof(destinations) / sizeof(*destinations);
+
+	nft_subnet_set_add(guard->ruleset, guard->table, SET_MARTIANS_4, NFPROTO_IPV4, "can't be a source", sources,
+			   count);
+	nft_subnet_set_add(guard->ruleset, guard->table, SET_MARTIANS_6, NFPROTO_IPV6, "can't be a source", sources,
+			   count);
+	nft_subnet_set_add(guard->ruleset, guard->table, SET_NOWHERE_4, NFPROTO_IPV4, "can't be a destination",
+			   destinations, to);
+	nft_subnet_set_add(guard->ruleset, guard->table, SET_NOWHERE_6, NFPROTO_IPV6, "can't be a destination",
+			   destinations, to);
+}
+
+static void sets_add(struct nft_guard *guard)
+{
+	identities_add(guard);
+	links_add(guard, NFT_GUARD_SPOOFERS, BH_CLASS_PERMIT_SPOOF, "permit: spoof");
+	macs_add(guard, NFT_GUARD_MACS, 0, "a port's own MAC address");
+	own_add(guard, NFT_GUARD_OWN_4, ADDR_V4, 0, "a port's own addresses");
+	if (guard->table == NFT_TABLE_ARP)
+		return;
+	own_add(guard, NFT_GUARD_OWN_6, ADDR_V6, 0, "a port's own addresses");
+	own_add(guard, NFT_GUARD_TARGETS, ADDR_V6, NFT_ND_TARGET, "own_6, as a neighbour message's target");
+	macs_add(guard, NFT_GUARD_ND_LINKS, NFT_ND_OPTION + NFT_OPTION_LINK, "macs, in a neighbour message's option");
+	macs_add(guard, NFT_GUARD_RS_LINKS, NFT_RS_OPTION + NFT_OPTION_LINK, "macs, in a router solicitation's option");
+	macs_add(guard, NFT_GUARD_CLIENTS, NFT_BOOTP_CLIENT, "macs, as DHCP names its client");
+	links_add(guard, NFT_GUARD_ROUTERS, BH_CLASS_PERMIT_ROUTER, "permit: router");
+	links_add(guard, NFT_GUARD_SERVERS, BH_CLASS_PERMIT_DHCP_SERVER, "permit: dhcp-server");
+	martians_add(guard);
+	if (guard->table == NFT_TABLE_BRIDGE)
+		local_add(guard);
+}
+
+/* ---- Who ---- */
+
+static void source_option(struct nft_guard *guard, int chain, uint8_t option)
+{
+	nft_rule_option(nft_guard_rule(guard, chain), option);
+	nft_guard_refuse(guard, BH_DROP_SOURCE_ROUTE);
+}
+
+static void address_refuse(struct nft_guard *guard, int chain, uint8_t nfproto, bool destination, const char *set)
+{
+	nft_guard_rule_of(guard, chain, nfproto == NFPROTO_IPV4 ? ETH_P_IP : ETH_P_IPV6);
+	nft_rule_address_in(&guard->writer, nfproto, destination, set);
+	nft_guard_refuse(guard, BH_DROP_MARTIAN);
+}
+
+/* Requests of DHCP: the client's MAC address inside is the port's own. */
+static void who_dhcp(struct nft_guard *guard)
+{
+	int chain = nft_guard_chain(guard, "who_dhcp");
+
+	nft_guard_rule(guard, chain);
+	nft_guard_port_in(guard, false, false, NFT_GUARD_SPOOFERS);
+	nft_guard_pass(guard, NULL);
+	nft_guard_rule(guard, chain);
+	nft_guard_byte(guard, NFT_PAYLOAD_TRANSPORT_HEADER, NFT_BOOTP, 1); /* BOOTREQUEST */
+	nft_guard_with(guard, false, NFT_PAYLOAD_TRANSPORT_HEADER, NFT_BOOTP_CLIENT, ETH_ALEN, NFT_GUARD_CLIENTS);
+	nft_guard_pass(guard, NULL);
+	nft_guard_rule(guard, chain);
+	nft_guard_refuse(guard, BH_DROP_SOURCE_MAC);
+}
+
+/* 0.0.0.0 is for those that ask DHCP who they are. */
+static void who_nobody_4(struct nft_guard *guard)
+{
+	static const uint8_t all[4] = {255, 255, 255, 255};
+	int chain = nft_guard_chain(guard, "who_nobody_4");
+
+	nft_guard_rule_of(guard, chain, ETH_P_IP);
+	nft_guard_bytes(guard, NFT_PAYLOAD_NETWORK_HEADER, 16, all, sizeof(all));
+	nft_guard_udp(guard, 68, 67);
+	nft_guard_goto(guard, "who_dhcp");
+	nft_guard_rule(guard, chain);
+	nft_guard_refuse(guard, BH_DROP_MARTIAN);
+}
+
+static void who_4(struct nft_guard *guard)
+{
+	static const uint8_t nobody[4];
+	int self = nft_guard_chain(guard, "who_self_4"), chain = nft_guard_chain(guard, "who_4");
+
+	source_option(guard, chain, 131); /* RFC 791: loose, strict */
+	source_option(guard, chain, 137);
+	address_refuse(guard, chain, NFPROTO_IPV4, true, SET_NOWHERE_4);
+	nft_guard_rule_of(guard, chain, ETH_P_IP);
+	nft_guard_bytes(guard, NFT_PAYLOAD_NETWORK_HEADER, 12, nobody, sizeof(nobody));
+	nft_guard_goto(guard, "who_nobody_4");
+	address_refuse(guard, chain, NFPROTO_IPV4, false, SET_MARTIANS_4);
+	nft_guard_rule_of(guard, chain, ETH_P_IP);
+	nft_guard_with(guard, false, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, NFT_GUARD_OWN_4);
+	nft_guard_goto(guard, "who_self_4");
+	nft_guard_rule(guard, chain);
+	nft_guard_port_in(guard, false, false, NFT_GUARD_SPOOFERS);
+	nft_guard_goto(guard, "who_self_4");
+	nft_guard_rule(guard, chain);
+	nft_guard_refuse(guard, BH_DROP_SOURCE_ADDRESS);
+	nft_guard_rule(guard, self);
+	nft_guard_udp(guard, 68, 67);
+	nft_guard_goto(guard, "who_dhcp");
+	who_dhcp(guard);
+	who_nobody_4(guard);
+}
+
+/* :: is for reports of MLD to groups (RFC 3810, 5.2.13); duplicate address detection is in who_nd. */
+static void who_nobody_6(struct nft_guard *guard)
+{
+	static const uint8_t reports[][2] = {{131, 132}, {143, 143}};
+	int chain = nft_guard_chain(guard, "who_nobody_6");
+
+	for (size_t i = 0; i < sizeof(reports) / sizeof(*reports); i++) {
+		nft_guard_rule_of(guard, chain, ETH_P_IPV6);
+		nft_guard_byte(guard, NFT_PAYLOAD_NETWORK_HEADER, 24, 0xff);
+		nft_guard_type(guard, IPPROTO_ICMPV6, reports[i][0], reports[i][1]);
+		nft_guard_pass(guard, NULL);
+	}
+	nft_guard_rule(guard, chain);
+	nft_guard_refuse(guard, BH_DROP_MARTIAN);
+}
+
+static void who_6(struct nft_guard *guard)
+{
+	static const uint8_t nobody[16];
+	int chain = nft_guard_chain(guard, "who_6");
+
+	nft_guard_rule(guard, chain);
+	nft_guard_type(guard, IPPROTO_ICMPV6, 133, 137);
+	nft_guard_goto(guard, "who_nd");
+	nft_rule_extension(nft_guard_rule(guard, chain), IPPROTO_ROUTING);
+	nft_guard_refuse(guard, BH_DROP_SOURCE_ROUTE);
+	address_refuse(guard, chain, NFPROTO_IPV6, true, SET_NOWHERE_6);
+	nft_guard_rule_of(guard, chain, ETH_P_IPV6);
+	nft_guard_bytes(guard, NFT_PAYLOAD_NETWORK_HEADER, 8, nobody, sizeof(nobody));
+	nft_guard_goto(guard, "who_nobody_6");
+	address_refuse(guard, chain, NFPROTO_IPV6, false, SET_MARTIANS_6);
+	nft_guard_rule_of(guard, chain, ETH_P_IPV6);
+	nft_guard_with(guard, false, NFT_PAYLOAD_NETWORK_HEADER, 8, 16, NFT_GUARD_OWN_6);
+	nft_guard_pass(guard, NULL);
+	nft_guard_rule(guard, chain);
+	nft_guard_port_in(guard, false, false, NFT_GUARD_SPOOFERS);
+	nft_guard_pass(guard, NULL);
+	nft_guard_rule(guard, chain);
+	nft_guard_refuse(guard, BH_DROP_SOURCE_ADDRESS);
+	who_nobody_6(guard);
+}
+
+/* Only who is open gets a stamp. */
+static void who_open(struct nft_guard *guard, int chain)
+{
+	nft_guard_rule(guard, chain);
+	nft_guard_port_in(guard, false, true, NFT_SET_OPEN);
+	nft_guard_refuse(guard, BH_DROP_CLOSED);
+	if (guard->table == NFT_TABLE_ARP)
+		return;
+	nft_rule_mark_by_interface(nft_guard_rule(guard, chain), MAP_IDENTITIES);
+	nft_rule_end(&guard->writer, "its stamp, and nothing else that it may have had", NULL);
+	nft_guard_rule(guard, chain);
+	nft_guard_stamp_is(guard, NFT_CMP_LT, BH_CLASS_UNASSIGNED);
+	nft_guard_refuse(guard, BH_DROP_CLOSED);
+}
+
+static void who_mac(struct nft_guard *guard, int chain, const char *next)
+{
+	nft_guard_rule(guard, chain);
+	if (guard->table == NFT_TABLE_INET)
+		nft_rule_ethernet(&guard->writer);
+	nft_guard_with(guard, false, NFT_PAYLOAD_LL_HEADER, ETH_ALEN, ETH_ALEN, NFT_GUARD_MACS);
+	nft_guard_goto(guard, next);
+	nft_guard_rule(guard, chain);
+	nft_guard_port_in(guard, false, false, NFT_GUARD_SPOOFERS);
+	nft_guard_goto(guard, next);
+	nft_guard_rule(guard, chain);
+	nft_guard_refuse(guard, BH_DROP_SOURCE_MAC);
+}
+
+/* A tag stands in the frame or beside it (accelerated): nft reads both alike. */
+static void vlan_refuse(struct nft_guard *guard, int chain, bool output)
+{
+	static const uint16_t tags[] = {ETH_P_8021Q, ETH_P_8021AD};
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++) {
+		uint16_t turned = htons(tags[i]);
+
+		nft_guard_rule(guard, chain);
+		nft_guard_bytes(guard, NFT_PAYLOAD_LL_HEADER, ETHERTYPE_OFFSET, &turned, sizeof(turned));
+		if (output)
+			nft_guard_refuse_out(guard, BH_DROP_VLAN);
+		else
+			nft_guard_refuse(guard, BH_DROP_VLAN);
+	}
+}
+
+static void family_goto(struct nft_guard *guard, int chain, uint8_t nfproto, const char *to)
+{
+	nft_rule_family(nft_guard_rule(guard, chain), nfproto);
+	nft_guard_goto(guard, to);
+}
+
+void nft_guard_frame(struct nft_guard *guard, int chain, bool output)
+{
+	if (guard->table == NFT_TABLE_BRIDGE) {
+		vlan_refuse(guard, chain, output);
+		ethertype_goto(guard, chain, ETH_P_ARP, output ? "own_arp" : "who_arp");
+		ethertype_goto(guard, chain, ETH_P_IP, output ? "own_4" : "who_4");
+		ethertype_goto(guard, chain, ETH_P_IPV6, output ? "own_6" : "who_6");
+	} else {
+		family_goto(guard, chain, NFPROTO_IPV4, output ? "own_4" : "who_4");
+		family_goto(guard, chain, NFPROTO_IPV6, output ? "own_6" : "who_6");
+	}
+	nft_guard_rule(guard, chain);
+	if (output)
+		nft_guard_refuse_out(guard, BH_DROP_ETHERTYPE);
+	else
+		nft_guard_refuse(guard, BH_DROP_ETHERTYPE);
+}
+
+static void who_render(struct nft_guard *guard)
+{
+	int chain = nft_guard_chain(guard, NFT_CHAIN_WHO), what;
+
+	who_open(guard, chain);
+	who_mac(guard, chain, "who_what");
+	what = nft_guard_chain(guard, "who_what");
+	nft_guard_frame(guard, what, false);
+	who_4(guard);
+	who_6(guard);
+	nft_neighbour_who_nd(guard);
+	if (guard->table == NFT_TABLE_BRIDGE)
+		nft_neighbour_who_arp(guard);
+}
+
+/* Ports without a bridge: ARP passes neither of the other families. */
+static void arp_render(struct nft_guard *guard)
+{
+	int chain = nft_guard_chain(guard, NFT_CHAIN_WHO);
+
+	sets_add(guard);
+	who_open(guard, chain);
+	nft_guard_rule(guard, chain);
+	nft_guard_goto(guard, "who_arp");
+	nft_neighbour_who_arp(guard);
+}
+
+void nft_guard_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door)
+{
+	static const enum nft_table_index tables[] = {NFT_TABLE_BRIDGE, NFT_TABLE_INET};
+	struct nft_guard guard = {.ruleset = ruleset, .settings = settings, .door = door};
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+		guard.table = tables[i];
+		sets_add(&guard);
+		who_render(&guard);
+		nft_guard_own_render(&guard);
+	}
+	nft_guard_role_render(&guard);
+	guard.table = NFT_TABLE_ARP;
+	arp_render(&guard);
+}
