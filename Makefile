@@ -52,7 +52,8 @@ MAKEFLAGS += --no-builtin-rules
 
 # ---- what is needed -------------------------------------------------------------------------------------------------
 
-LIBS := libbpf libnftnl libmnl libnl-3.0 libnl-route-3.0 yaml-0.1 jansson
+LIBS := libseccomp libbpf libnftnl libmnl libnl-3.0 libnl-route-3.0 yaml-0.1 jansson
+debian_libseccomp      := libseccomp-dev
 debian_libbpf          := libbpf-dev
 debian_libnftnl        := libnftnl-dev
 debian_libmnl          := libmnl-dev

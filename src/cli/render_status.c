@@ -112,6 +112,25 @@ static void render_gate(const struct cli *cli, const json_t *status)
 	text_free(&text);
 }
 
+static void render_sandbox(const struct cli *cli, const json_t *status)
+{
+	const json_t *sandbox = json_object_get(status, "sandbox");
+	const json_t *capabilities = json_object_get(sandbox, "capabilities");
+	struct text text = {0};
+
+	if (!sandbox)
+		return; /* of a daemon from before */
+	if (!json_is_true(json_object_get(sandbox, "filter"))) {
+		line(cli, "sandbox", "OFF");
+		return;
+	}
+	text_append(&text, "on, keeps");
+	for (size_t i = 0; i < json_array_size(capabilities); i++)
+		text_appendf(&text, "%s %s", i ? "," : "", json_string_value(json_array_get(capabilities, i)));
+	line(cli, "sandbox", text_string(&text));
+	text_free(&text);
+}
+
 static void render_zones(const struct cli *cli, const json_t *status)
 {
 	json_t *zones = json_object_get(status, "zones"), *zone, *group;
@@ -280,6 +299,7 @@ void render_status(const struct cli *cli, const json_t *status)
 	render_policy(cli, status);
 	render_counts(cli, status);
 	render_gate(cli, status);
+	render_sandbox(cli, status);
 	render_runtimes(cli, status);
 	render_zones(cli, status);
 	render_conflicted(cli, status);

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "daemon/answer.h"
+#include "daemon/sandbox.h"
 
 /* ---- The policy in force ---- */
 
@@ -365,6 +366,9 @@ static void put_health(const struct daemon *daemon, const json_t *gate, json_t *
 		if (daemon_port_failed(&daemon->gate_ports[i]))
 			problem_add(problems, "port %s stays closed: %s", daemon->gate_ports[i].name,
 				    daemon->gate_ports[i].ret_problem);
+	if (daemon->options->no_sandbox)
+		problem_add(problems, "%s",
+			    "the daemon runs with all privileges: --no-sandbox is for looking for faults");
 	put_gate_problems(gate, "tc", problems);
 	put_gate_problems(gate, "nft", problems);
 	put_foreign_problems(gate, problems);
@@ -420,6 +424,7 @@ json_t *answer_status(struct daemon *daemon)
 	put_health(daemon, gate, status);
 	json_object_set_new(status, "gate", gate);
 	json_object_set_new(status, "repairs", repairs_json(daemon));
+	json_object_set_new(status, "sandbox", sandbox_json());
 	json_object_set_new(status, "release_ms", release_json(&daemon->releases));
 	return status;
 }

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/answer.h"
-#include "daemon/system_group.h"
+#include "daemon/sandbox.h"
 #include "port/child.h"
 
 #define QUESTIONS_MAX	 4u	     /* copies of us that think at the same time: each may take a CPU and memory */
@@ -321,6 +321,8 @@ static int question_answer(const void *what, int fd)
 	json_t *result = NULL, *error = NULL, *line;
 	FILE *out = fdopen(fd, "w");
 
+	if (!question->daemon->options->no_sandbox && sandbox_think() < 0)
+		return EXIT_FAILURE;
 	answer_request(question->daemon, question->request, &result, &error);
 	line = answer_line(result, error);
 	if (!out || !line || json_dumpf(line, out, JSON_COMPACT) < 0 || fputc('\n', out) == EOF || fflush(out) == EOF)
@@ -591,10 +593,8 @@ int control_new(struct daemon *daemon, struct control **ret_control, struct erro
 	control->daemon = daemon;
 	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	r = control->fd < 0 ? error_set(error, -errno, "socket: %s", strerror(errno)) : 0;
-	if (r == 0 && daemon->options->group) {
-		r = system_group_find(daemon->options->group, &control->group, error);
-		control->has_group = r == 0;
-	}
+	control->group = daemon->group;
+	control->has_group = daemon->options->group != NULL;
 	if (r == 0)
 		r = socket_bind(control, daemon->options->socket, error);
 	if (r == 0) {

@@ -7,11 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/places.h"
+#include "base/steward.h"
+#include "daemon/sandbox.h"
+#include "daemon/system_group.h"
+#include "gate/nft_holder.h"
+#include "port/podman.h"
 
 #define SETTLE_MAX_MS	5000  /* how long the first look round may take; what is not known by then is closed */
 #define CHECK_PERIOD_MS 60000 /* a look at the gates even when the kernel told of nothing */
@@ -256,6 +262,16 @@ static void on_stop(struct loop *loop, int signal_number, void *arg)
 	loop_quit(loop, EXIT_SUCCESS);
 }
 
+/* Nobody can take its place, for whoever could start one is what we are not any more. */
+static void on_steward_end(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
+{
+	(void)fd;
+	(void)epoll_events;
+	(void)arg;
+	log_error("the steward, which starts other programs for us, has ended: so must we");
+	loop_quit(loop, EXIT_FAILURE);
+}
+
 static bool manages(void *arg, const char *interface)
 {
 	const struct daemon *daemon = arg;
@@ -283,7 +299,29 @@ static int loop_start(struct daemon *daemon)
 		r = loop_add_signal(daemon->loop, SIGTERM, on_stop, daemon);
 	if (r == 0)
 		r = loop_add_signal(daemon->loop, SIGINT, on_stop, daemon);
+	if (r == 0 && steward_fd() >= 0)
+		r = loop_add_fd(daemon->loop, steward_fd(), EPOLLIN, on_steward_end, daemon, NULL);
 	return r;
+}
+
+/* All that the daemon does with more than it keeps. */
+static int privileges_part(const struct daemon_options *options, struct error *error)
+{
+	static const steward_task_fn tasks[] = {podman_task, nft_holder_task, gate_mount_task};
+
+	if (options->port.podman_root)
+		podman_task_root(options->port.podman_root);
+	return steward_start(tasks, sizeof(tasks) / sizeof(*tasks), error);
+}
+
+/* What the C library asks its own modules, which bring code of their own, is asked before the sandbox. */
+static int privileges_drop(struct daemon *daemon, struct error *error)
+{
+	int r = 0;
+
+	if (daemon->options->group)
+		r = system_group_find(daemon->options->group, &daemon->group, error);
+	return r == 0 && !daemon->options->no_sandbox ? sandbox_enter(error) : r;
 }
 
 /* Is this host policed by what a daemon before left in the kernel? Then the gates are taken over at once; else they
@@ -309,6 +347,8 @@ static int daemon_start(struct daemon *daemon, struct error *error)
 	if (r == 0 && (r = event_store_new(&daemon->events)) < 0)
 		error_set(error, r, "out of memory");
 	if (r == 0)
+		r = privileges_drop(daemon, error);
+	if (r == 0)
 		r = policy_files_new(daemon->loop, on_files_change, daemon, &daemon->files, error);
 	if (r < 0)
 		return r;
@@ -332,6 +372,8 @@ static int daemon_start(struct daemon *daemon, struct error *error)
 	r = r < 0 || is_policed(daemon) ? gates_open(daemon, nft_alone(daemon), error) : 0;
 	if (r == 0)
 		r = control_new(daemon, &daemon->control, error);
+	if (r == 0 && !daemon->options->no_sandbox)
+		r = sandbox_started(error);
 	if (r == 0) {
 		loop_set_timer(daemon->settle_timer, SETTLE_MAX_MS, 0);
 		loop_set_timer(daemon->check_timer, CHECK_PERIOD_MS, CHECK_PERIOD_MS);
@@ -361,6 +403,7 @@ static void daemon_stop(struct daemon *daemon)
 	loop_free(daemon->loop);
 	if (daemon->lock_fd >= 0)
 		close(daemon->lock_fd);
+	steward_end();
 }
 
 int daemon_run(const struct daemon_options *options)
@@ -369,7 +412,9 @@ int daemon_run(const struct daemon_options *options)
 	struct error error = {0};
 	int r;
 
-	r = daemon_start(&daemon, &error);
+	r = options->no_sandbox ? 0 : privileges_part(options, &error);
+	if (r == 0)
+		r = daemon_start(&daemon, &error);
 	if (r < 0) {
 		log_error("%s", error.text);
 		daemon_stop(&daemon);

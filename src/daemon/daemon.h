@@ -17,6 +17,7 @@ struct daemon_options {
 	size_t policy_path_count;
 	const char *socket, *state_dir, *run_dir;
 	const char *group; /* whose members may use the socket beside root; NULL: nobody */
+	bool no_sandbox;
 	struct gate_options gate;
 	struct port_options port;
 };
@@ -52,6 +53,7 @@ struct daemon {
 	struct policy_files *files;
 	struct event_store *events;
 	int lock_fd;
+	gid_t group;	 /* of options->group */
 	int64_t started; /* seconds since the epoch */
 
 	struct policy *policy; /* in force, or about to be; NULL until one was good */

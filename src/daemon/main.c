@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/places.h"
 #include "daemon/daemon.h"
+#include "daemon/sandbox.h"
 #include "gate/nft_holder.h"
 
 #define POLICY_PATHS_MAX 64
@@ -31,6 +32,7 @@ static const char usage[] =
 	"      --no-owner          do not own the nft tables, even where the kernel could\n"
 	"      --no-holder         keep no process that owns the nft tables when the daemon is dead\n"
 	"      --no-tcx            use clsact filters, even where the kernel has tcx\n"
+	"      --no-sandbox        keep all privileges and system calls, to look for a fault\n"
 	"      --docker-socket PATH, --docker-root DIR, --docker-netns DIR, --podman-root DIR, --netns DIR, "
 	"--netns-meta DIR,\n"
 	"      --containerd-state DIR, --containerd-root DIR, --crio-run DIR, --lxc-path DIR, --incus-root DIR,\n"
@@ -54,6 +56,7 @@ enum option_id {
 	OPTION_NO_OWNER,
 	OPTION_NO_HOLDER,
 	OPTION_NO_TCX,
+	OPTION_NO_SANDBOX,
 	OPTION_DOCKER_SOCKET,
 	OPTION_DOCKER_ROOT,
 	OPTION_DOCKER_NETNS,
@@ -86,6 +89,7 @@ static const struct option long_options[] = {
 	{"no-owner", no_argument, NULL, OPTION_NO_OWNER},
 	{"no-holder", no_argument, NULL, OPTION_NO_HOLDER},
 	{"no-tcx", no_argument, NULL, OPTION_NO_TCX},
+	{"no-sandbox", no_argument, NULL, OPTION_NO_SANDBOX},
 	{"docker-socket", required_argument, NULL, OPTION_DOCKER_SOCKET},
 	{"docker-root", required_argument, NULL, OPTION_DOCKER_ROOT},
 	{"docker-netns", required_argument, NULL, OPTION_DOCKER_NETNS},
@@ -226,6 +230,9 @@ static void option_take(int option)
 	case OPTION_NO_TCX:
 		options.gate.no_tcx = true;
 		break;
+	case OPTION_NO_SANDBOX:
+		options.no_sandbox = true;
+		break;
 	case 'v':
 		log_set_level(LOG_LEVEL_DEBUG);
 		break;
@@ -245,8 +252,11 @@ int main(int argc, char **argv)
 {
 	int option;
 
-	if (argc == 2 && strcmp(argv[1], NFT_HOLDER_WORD) == 0)
+	if (argc == 2 && strcmp(argv[1], NFT_HOLDER_WORD) == 0) {
+		/* Better held by a process that could do more than not held. */
+		(void)sandbox_hold();
 		return nft_holder_main();
+	}
 	options.port = port_options_usual;
 	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	while ((option = getopt_long(argc, argv, "p:s:g:vhV", long_options, NULL)) != -1)

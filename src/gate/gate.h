@@ -11,6 +11,7 @@
 #include "base/addr.h"
 #include "base/error.h"
 #include "base/loop.h"
+#include "base/steward.h"
 #include "policy/model.h"
 #include "table/table.h"
 #include "tc-bpf/abi.h"
@@ -110,6 +111,8 @@ enum gate_found gate_find(const struct gate_options *options);
  * Another mode than that of a daemon before (options.nft_alone): what that one left polices until the first
  * gate_apply() has succeeded; what is not needed any more goes after it. */
 int gate_open(const struct gate_options *options, struct gate **ret_gate, struct error *error);
+/* For the steward: mounts the BPF file system at its usual place, if there is none. */
+int gate_mount_task(const struct steward_order *order);
 void gate_close(struct gate *gate); /* lets go; the kernel keeps enforcing. NULL is fine */
 
 bool gate_is_nft_alone(const struct gate *gate);

@@ -156,36 +156,49 @@ static void holder_become(int listener, int held)
 	dup2(high_listener, FD_LISTENER);
 	dup2(high_held, FD_HELD);
 	close_range(FD_FIRST_FREE, ~0u, 0);
-	/* The daemon's loop has its signals blocked; a holder ends by them as any process does. */
+	/* The daemon's loop has its signals blocked, the steward ignores some; a holder ends by them as any process
+	 * does.
+	 */
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execl("/proc/self/exe", "bulkhead-holder", NFT_HOLDER_WORD, (char *)NULL);
 	_exit(EXIT_FAILURE);
 }
 
+int nft_holder_task(const struct steward_order *order)
+{
+	pid_t child;
+
+	if (order->fd_count != 2)
+		return -EINVAL;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (child == 0) {
+		/* Twice, so that it is nobody's child; in a session of its own, so that no terminal ends it. */
+		setsid();
+		if (fork() == 0)
+			holder_become(order->fds[0], order->fds[1]);
+		_exit(EXIT_SUCCESS);
+	}
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
 int nft_holder_start(const char *run_dir, int fd, struct error *error)
 {
 	AUTO_CLOSE int listener = -1;
-	pid_t child;
-	int status, r;
+	int r;
 
 	nft_holder_end(run_dir);
 	r = listener_make(run_dir, &listener);
 	if (r < 0)
 		return error_set(error, r, "the holder's socket in %s: %s", run_dir, strerror(-r));
-	child = fork();
-	if (child < 0)
-		return error_set(error, -errno, "the holder can't be started: %s", strerror(errno));
-	if (child == 0) {
-		/* Twice, so that it is nobody's child; in a session of its own, so that no terminal ends it. */
-		setsid();
-		if (fork() == 0)
-			holder_become(listener, fd);
-		_exit(EXIT_SUCCESS);
-	}
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	return 0;
+	r = steward_do(nft_holder_task, &(struct steward_order){.fds = {listener, fd}, .fd_count = 2});
+	return r < 0 ? error_set(error, r, "the holder can't be started: %s", strerror(-r)) : 0;
 }
 
 /* ---- The holder ---- */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/steward.h"
 
 /* The word in argv[1] with which the daemon's program becomes a holder. */
 #define NFT_HOLDER_WORD "--hold-tables"
@@ -18,6 +19,8 @@ int nft_holder_ask(const char *run_dir, int *ret_fd);
 bool nft_holder_is_there(const char *run_dir);
 /* Starts one for `fd`, in place of one that is there. */
 int nft_holder_start(const char *run_dir, int fd, struct error *error);
+/* For the steward: makes this program a holder, with the listening socket and the one that it is to keep. */
+int nft_holder_task(const struct steward_order *order);
 /* Ends it, if there is one. */
 void nft_holder_end(const char *run_dir);
 

@@ -28,15 +28,25 @@ static bool on_bpffs(const char *path)
 	return statfs(path, &fs) == 0 && (uint64_t)fs.f_type == TC_BPFFS_MAGIC;
 }
 
+int gate_mount_task(const struct steward_order *order)
+{
+	(void)order;
+	if (on_bpffs(BPFFS_USUAL))
+		return 0;
+	return mount("bpf", BPFFS_USUAL, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0 ? -errno : 0;
+}
+
 /* Where no init mounts it (small systems, containers), as iproute2 does. */
 static int usual_mount(const char *pin_dir, bool *ret_mounted, struct error *error)
 {
+	int r;
+
 	*ret_mounted = false;
 	if (strncmp(pin_dir, BPFFS_USUAL "/", sizeof(BPFFS_USUAL)) != 0 || on_bpffs(BPFFS_USUAL))
 		return 0;
-	if (mount("bpf", BPFFS_USUAL, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
-		return error_set(error, -errno, "cannot mount the BPF file system on %s: %s", BPFFS_USUAL,
-				 strerror(errno));
+	r = steward_do(gate_mount_task, &(struct steward_order){0});
+	if (r < 0)
+		return error_set(error, r, "cannot mount the BPF file system on %s: %s", BPFFS_USUAL, strerror(-r));
 	*ret_mounted = true;
 	return 0;
 }

@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -13,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 
 struct child {
 	struct loop *loop;
@@ -132,56 +136,106 @@ static void child_late(struct loop *loop, void *arg)
 	child_kill(arg, -ETIMEDOUT);
 }
 
-/* The loop has signals blocked, and programs expect them not to be. */
-static int child_attributes(posix_spawnattr_t *attributes)
+/* Of the copy that becomes another program: what it needs of us, and what it would not expect. */
+static int program_prepare(int out_fd)
 {
-	sigset_t none, all;
+	sigset_t none;
+	int null = open("/dev/null", O_RDWR);
+
+	if (null < 0 || setpgid(0, 0) < 0 || dup2(out_fd, STDOUT_FILENO) < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    dup2(null, STDERR_FILENO) < 0)
+		return -errno;
+	/* The loop has signals blocked, the steward ignores some. */
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
+}
+
+/* Where execvp() would look. Asked before, since there is no telling afterwards whose child it is that never was. */
+static bool program_is_there(const char *program)
+{
+	const char *path = getenv("PATH");
+	char whole[PATH_MAX];
+
+	if (strchr(program, '/'))
+		return access(program, X_OK) == 0;
+	while (path && *path) {
+		int length = (int)strcspn(path, ":");
+
+		if (snprintf(whole, sizeof(whole), "%.*s/%s", length, path, program) < (int)sizeof(whole) &&
+		    access(whole, X_OK) == 0)
+			return true;
+		path += length + (path[length] == ':');
+	}
+	return false;
+}
+
+/* What becomes of the steward's copies is the daemon's to wait for: they are its children. */
+static pid_t program_fork(void)
+{
+	return steward_is_here() ? (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL) : fork();
+}
+
+/* Its number, or -errno. */
+static int program_start(char *const words[], int out_fd)
+{
+	pid_t pid;
+
+	if (!program_is_there(words[0]))
+		return -ENOENT;
+	pid = program_fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		if (program_prepare(out_fd) == 0)
+			execvp(words[0], words);
+		_exit(127);
+	}
+	/* Both sides do it, so that it is done whoever runs first: child_kill() means the group. */
+	(void)setpgid(pid, pid);
+	return pid;
+}
+
+size_t child_words(const struct steward_order *order, const char *words[CHILD_WORDS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t at = 0; at < order->size; at += strlen(order->text + at) + 1) {
+		if (count == CHILD_WORDS_MAX - 1)
+			return 0;
+		words[count++] = order->text + at;
+	}
+	words[count] = NULL;
+	return count;
+}
+
+int child_task(const struct steward_order *order)
+{
+	const char *words[CHILD_WORDS_MAX];
+
+	if (order->fd_count != 1 || child_words(order, words) == 0)
+		return -EINVAL;
+	/* It only reads the words; the type is older than const. */
+	return program_start((char *const *)words, order->fds[0]);
+}
+
+static int child_spawn(steward_task_fn task, const char *const argv[], int out_fd, pid_t *ret_pid)
+{
+	struct text words = {0};
+	struct steward_order order = {.fds = {out_fd}, .fd_count = 1};
 	int r;
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	r = posix_spawnattr_setsigmask(attributes, &none);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(attributes, &all);
-	if (r == 0)
-		r = posix_spawnattr_setpgroup(attributes, 0);
-	if (r == 0)
-		r = posix_spawnattr_setflags(attributes,
-					     POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	return -r;
-}
-
-static int child_files(posix_spawn_file_actions_t *files, int out_fd)
-{
-	int r = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(files, out_fd, STDOUT_FILENO);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	return -r;
-}
-
-static int child_spawn(const char *const argv[], int out_fd, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	int r = -posix_spawn_file_actions_init(&files);
-
+	for (size_t i = 0; argv[i]; i++)
+		text_append_bytes(&words, argv[i], strlen(argv[i]) + 1);
+	order.text = words.data;
+	order.size = words.length;
+	r = words.failed ? -ENOMEM : steward_do(task, &order);
+	text_free(&words);
 	if (r < 0)
 		return r;
-	r = -posix_spawnattr_init(&attributes);
-	if (r == 0) {
-		r = child_attributes(&attributes);
-		if (r == 0)
-			r = child_files(&files, out_fd);
-		/* It only reads the words; the type is older than const. */
-		if (r == 0)
-			r = -posix_spawnp(ret_pid, argv[0], &files, &attributes, (char *const *)argv, environ);
-		posix_spawnattr_destroy(&attributes);
-	}
-	posix_spawn_file_actions_destroy(&files);
-	return r;
+	*ret_pid = r;
+	return 0;
 }
 
 static int child_watch(struct child *child, int timeout_ms)
@@ -232,6 +286,7 @@ static int child_copy(child_work_fn work, const void *what, int out_fd, pid_t *r
 
 /* Who is to be started: a program, or a copy of us. */
 struct child_start {
+	steward_task_fn task;
 	const char *const *argv;
 	child_work_fn work;
 	const void *what;
@@ -256,7 +311,7 @@ static int child_start(struct loop *loop, const struct child_start *start, size_
 	if (r == 0 && start->work)
 		r = child_copy(start->work, start->what, pipe_fds[1], &child->pid);
 	else if (r == 0)
-		r = start->argv ? child_spawn(start->argv, pipe_fds[1], &child->pid) : -EINVAL;
+		r = start->argv ? child_spawn(start->task, start->argv, pipe_fds[1], &child->pid) : -EINVAL;
 	close(pipe_fds[1]);
 	if (r < 0) {
 		child_free(child);
@@ -271,10 +326,11 @@ static int child_start(struct loop *loop, const struct child_start *start, size_
 	return 0;
 }
 
-int child_run(struct loop *loop, const char *const argv[], size_t max_output, int timeout_ms, child_done_fn done,
-	      void *arg, struct child **ret_child)
+int child_run(struct loop *loop, steward_task_fn task, const char *const argv[], size_t max_output, int timeout_ms,
+	      child_done_fn done, void *arg, struct child **ret_child)
 {
-	return child_start(loop, &(struct child_start){.argv = argv}, max_output, timeout_ms, done, arg, ret_child);
+	return child_start(loop, &(struct child_start){.task = task, .argv = argv}, max_output, timeout_ms, done, arg,
+			   ret_child);
 }
 
 int child_fork(struct loop *loop, child_work_fn work, const void *what, size_t max_output, int timeout_ms,

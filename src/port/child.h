@@ -6,6 +6,9 @@
 #include <stddef.h>
 
 #include "base/loop.h"
+#include "base/steward.h"
+
+#define CHILD_WORDS_MAX 128u /* of a program and its arguments, with the NULL behind them */
 
 struct child;
 
@@ -13,9 +16,16 @@ struct child;
  * -ETIMEDOUT and -EFBIG after it was killed. `output` is valid during the call, a NUL stands behind it. */
 typedef void (*child_done_fn)(void *arg, int status, const char *output, size_t size);
 
-/* `argv[0]` is looked for in PATH. 0 or -errno (then `done` is never called); `done` is not called from within. */
-int child_run(struct loop *loop, const char *const argv[], size_t max_output, int timeout_ms, child_done_fn done,
-	      void *arg, struct child **ret_child);
+/* Starts the program of an order (its words; the descriptor becomes its standard output) as a child of the daemon. Any
+ * program: a task of the steward's list looks at the words first. Its number, or -errno. */
+int child_task(const struct steward_order *order);
+/* The words of an order, a NULL behind them; 0: too many. */
+size_t child_words(const struct steward_order *order, const char *words[CHILD_WORDS_MAX]);
+
+/* `task` starts it: child_task(), or one that calls it. `argv[0]` is looked for in PATH. 0 or -errno (then `done` is
+ * never called); `done` is not called from within. */
+int child_run(struct loop *loop, steward_task_fn task, const char *const argv[], size_t max_output, int timeout_ms,
+	      child_done_fn done, void *arg, struct child **ret_child);
 /* The same with a copy of this process instead of another program: what `work` writes to `fd` is the output, what it
  * returns the exit status. It has no other descriptors than the standard ones, may take its time, and dies with us. It
  * sees everything as it was at the call, and changes nothing of it for us. */

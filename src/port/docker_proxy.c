@@ -12,7 +12,6 @@
 
 #include "base/file.h"
 #include "docker.h"
-#include "process.h"
 
 /* All processes are looked at: not more often than this, and only when somebody asks for the status. */
 #define PROXIES_REST_MS 5000
@@ -63,13 +62,14 @@ bool docker_proxy_parse(const char *data, size_t size, struct published *ret_pub
 	return true;
 }
 
+/* Nobody else's process is asked for its words: they stand in its memory, where it can keep a reader waiting. */
 static bool is_hosts(const struct docker *docker, const char *pid_text)
 {
 	const char *proc = docker->watch->options.proc;
 	long pid = strtol(pid_text, NULL, 10);
 
 	return pid > 0 && pid <= INT32_MAX && process_shares_namespace(proc, (int32_t)pid, "net") &&
-	       process_shares_namespace(proc, (int32_t)pid, "pid");
+	       process_shares_namespace(proc, (int32_t)pid, "pid") && process_is_roots(proc, (int32_t)pid);
 }
 
 static void proxy_read(struct docker *docker, const char *pid)

@@ -64,6 +64,10 @@ struct podman {
 int podman_learn_start(struct podman *podman);
 void podman_learn_stop(struct podman *podman);
 void podman_learn(struct podman *podman);
+/* For the steward: `podman [--root ROOT] container inspect ID...`, with full IDs, and nothing else. ROOT is what
+ * podman_task_root() was told before the steward began, or the usual one. */
+int podman_task(const struct steward_order *order);
+void podman_task_root(const char *root);
 /* The database may be another: all that is known is compared with it, soon. */
 void podman_follow(struct podman *podman);
 

@@ -133,6 +133,30 @@ static void inspected(void *arg, int status, const char *output, size_t size)
 		port_watch_dirty(podman->watch);
 }
 
+static const char *task_root = PODMAN_DEFAULT_ROOT;
+
+void podman_task_root(const char *root)
+{
+	task_root = root;
+}
+
+int podman_task(const struct steward_order *order)
+{
+	const char *words[CHILD_WORDS_MAX];
+	size_t count = child_words(order, words), at = 1;
+
+	if (count == 0 || strcmp(words[0], "podman") != 0)
+		return -EPERM;
+	if (count > 3 && strcmp(words[1], "--root") == 0 && strcmp(words[2], task_root) == 0)
+		at = 3;
+	if (count < at + 3 || strcmp(words[at], "container") != 0 || strcmp(words[at + 1], "inspect") != 0)
+		return -EPERM;
+	for (at += 2; at < count; at++)
+		if (!engine_is_id(words[at]))
+			return -EPERM;
+	return child_task(order);
+}
+
 /* Everything that is wanted, as far as it goes into one call. */
 static void inspect_start(struct podman *podman)
 {
@@ -166,8 +190,8 @@ static void inspect_start(struct podman *podman)
 		return;
 	}
 	podman->inspected_ms = now_ms;
-	int r = child_run(podman->watch->loop, argv, PODMAN_OUTPUT_MAX, PODMAN_TIMEOUT_MS, inspected, podman,
-			  &podman->child);
+	int r = child_run(podman->watch->loop, podman_task, argv, PODMAN_OUTPUT_MAX, PODMAN_TIMEOUT_MS, inspected,
+			  podman, &podman->child);
 	for (size_t i = first; i < count; i++) {
 		struct podman_container *container = map_get_text(podman->containers, argv[i]);
 

@@ -43,7 +43,7 @@ static struct result run(const char *script, size_t max, int timeout_ms)
 	struct child *child;
 
 	assert_int_equal(loop_new(&result.loop), 0);
-	assert_int_equal(child_run(result.loop, argv, max, timeout_ms, done, &result, &child), 0);
+	assert_int_equal(child_run(result.loop, child_task, argv, max, timeout_ms, done, &result, &child), 0);
 	assert_int_equal(loop_run(result.loop), 0);
 	assert_int_equal(result.calls, 1);
 	loop_free(result.loop);
@@ -107,7 +107,7 @@ static void test_missing(void **state)
 
 	(void)state;
 	assert_int_equal(loop_new(&result.loop), 0);
-	assert_int_equal(child_run(result.loop, argv, 10, 1000, done, &result, &child), -ENOENT);
+	assert_int_equal(child_run(result.loop, child_task, argv, 10, 1000, done, &result, &child), -ENOENT);
 	assert_int_equal(result.calls, 0);
 	loop_free(result.loop);
 }
@@ -120,7 +120,7 @@ static void test_cancel(void **state)
 
 	(void)state;
 	assert_int_equal(loop_new(&result.loop), 0);
-	assert_int_equal(child_run(result.loop, argv, 10, 1000, done, &result, &child), 0);
+	assert_int_equal(child_run(result.loop, child_task, argv, 10, 1000, done, &result, &child), 0);
 	child_cancel(child);
 	child_cancel(NULL);
 	assert_int_equal(result.calls, 0);
