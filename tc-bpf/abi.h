@@ -29,8 +29,9 @@ enum bh_class {
 				  * but has a class of its own: it is not LOCAL) */
 	BH_CLASS_CONFLICTED = 5, /* a port that matches two zones */
 	BH_CLASS_AMBIGUOUS = 6,	 /* an address that containers on several bridges have, seen from elsewhere: refused */
-	BH_IDENTITY_FIRST = 16,	 /* zone + groups */
-	BH_IDENTITY_MAX = 8192,	 /* 1 << BH_STAMP_BITS */
+	BH_CLASS_ANSWER = 7, /* as a stamp only: the gate's own answer, on its way back into the port that it is for */
+	BH_IDENTITY_FIRST = 16, /* zone + groups */
+	BH_IDENTITY_MAX = 8192, /* 1 << BH_STAMP_BITS */
 	BH_CLASS_FIRST = 8192,
 	BH_CLASS_MAX = 1 << 20,
 };
@@ -260,7 +261,8 @@ struct bh_config {
 	__u32 host_deferred; /* 1: host-bound packets are judged by the nft door alone (its tables are owned); 0: the tc
 			      * gate refuses what neither a rule for the host nor a published port could allow */
 	__u64 netns_cookie;  /* SO_NETNS_COOKIE of the namespace whose interfaces these are; 0: not known */
-	__u64 pad;
+	__u32 reject;	     /* 1: `refuse: reject` */
+	__u32 pad;
 };
 
 /* Ports published by the host (runtimes' -p): protocol and port, host order. Present: may be another container behind
@@ -285,6 +287,7 @@ enum bh_reason {
 	BH_ALLOW_RELATED = 7,  /* ICMP error of an open flow */
 	BH_ALLOW_LIFE = 8,     /* ARP, ND, DHCP client, IGMP/MLD report, router solicitation */
 	BH_ALLOW_DEFERRED = 9, /* for the host or a published port: judged at the door, after NAT */
+	BH_ALLOW_ANSWER = 10,  /* to the container: the gate's own answer to what it has refused */
 	/* denied by policy */
 	BH_DENY_RULE = 32,
 	BH_DENY_DEFAULT = 33, /* step 6, and `within: deny` */
@@ -332,6 +335,13 @@ enum bh_reason {
 	BH_REASON_MAX = 192,
 };
 #define BH_EXTENSION_HEADERS_MAX 8u
+
+/* ---- Answers: with `refuse: reject`, to who sends what the policy refuses -----------------------------------------
+ *
+ * For each port, and at the door for each sender, so many at once and then so many a second: a program that tries many
+ * addresses hears of each; a flood costs no more than this, and who is told nothing waits as he would have. */
+#define BH_ANSWERS_PER_SECOND 100u
+#define BH_ANSWERS_BURST      50u
 
 /* ---- Counters: per CPU ----------------------------------------------------------------------------------------------
  */
@@ -415,6 +425,8 @@ BH_ASSERT_SIZE(struct bh_event, 96);
  *   flows          ARRAY_OF_MAPS[BH_PORTS_MAX]  port index → HASH (BPF_F_NO_PREALLOC) bh_flow_key → bh_flow
  *   port_state     ARRAY[BH_PORTS_MAX]          quotas and event buckets (private to the programs)
  *   fragments      ARRAY[BH_PORTS_MAX * BH_FRAGMENTS_PER_PORT]  (private to the programs)
+ *   answers        ARRAY[BH_PORTS_MAX]          how many were given (private to the programs)
+ *   answer_space   PERCPU_ARRAY[1]              where an answer is made (private to the programs)
  *   published      HASH              bh_published_key → u8
  *   rule_counters  PERCPU_ARRAY[BH_DECISIONS_MAX] of bh_counter
  *   port_counters  PERCPU_ARRAY[BH_PORTS_MAX] of bh_port_counters

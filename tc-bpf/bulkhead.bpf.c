@@ -13,6 +13,7 @@
 #include "life.h"
 #include "neighbour.h"
 #include "parse.h"
+#include "refuse.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -48,7 +49,7 @@ static __always_inline int gate_judge(struct __sk_buff *skb, struct packet *pack
 	if (unlikely(reason))
 		return reason;
 	if (packet->direction == BH_EVENT_TO_PORT) {
-		reason = guard_stamp(packet);
+		reason = guard_stamp(skb, packet);
 		if (unlikely(reason))
 			return reason;
 	}
@@ -124,9 +125,11 @@ static __always_inline int gate(struct __sk_buff *skb, const __u32 direction)
 	if (direction == BH_EVENT_TO_PORT) {
 		packet.stamp = (skb->mark & settings->stamp_mask) >> (settings->stamp_shift & 31);
 		/* What no interface of the host has received was made by the host. If it has another's stamp, a process
-		 * has set it (SO_MARK on a packet socket at this very port, where no hook of the door sees it). */
+		 * has set it (SO_MARK on a packet socket at this very port, where no hook of the door sees it). One
+		 * without a stamp and without a socket is the kernel's: where bridge netfilter is on, nft's resets come
+		 * so. */
 		if (unlikely(!skb->ingress_ifindex && packet.stamp != BH_CLASS_HOST))
-			packet.stamp = BH_CLASS_NONE;
+			packet.stamp = settings->reject && !packet.stamp && !skb->sk ? BH_CLASS_HOST : BH_CLASS_NONE;
 		packet.src_class = packet.stamp;
 		packet.dst_class = packet.identity;
 	} else {
@@ -147,7 +150,7 @@ static __always_inline int gate(struct __sk_buff *skb, const __u32 direction)
 	if (unlikely(!passes || packet.flags & (PACKET_LOG | PACKET_AUDITED) || packet.staged))
 		gate_report(skb, &packet, port, reason, passes);
 	if (!passes)
-		return TC_ACT_SHOT;
+		return unlikely(settings->reject) ? refuse(skb, &packet, port, reason) : TC_ACT_SHOT;
 	if (direction == BH_EVENT_FROM_PORT)
 		skb->mark = (skb->mark & ~settings->stamp_mask) |
 			    ((packet.identity << (settings->stamp_shift & 31)) & settings->stamp_mask);

@@ -397,6 +397,9 @@ static __noinline int flow_rejudge(struct packet *packet, const struct bh_port *
 		packet->flags &= ~PACKET_AUDITED;
 	return BH_REASON_NONE;
 forget:
+	/* Up to where its sender has come: where a reset that takes its place must stand. */
+	if (packet->key.protocol == IPPROTO_TCP && tcp_end_known(flow, flow_forward(flow, packet) ? 0 : 1))
+		packet->next = flow->fin_seq[flow_forward(flow, packet) ? 0 : 1];
 	flow_forget(packet, port, flow);
 	return reason;
 }

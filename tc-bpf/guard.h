@@ -64,8 +64,9 @@ static __always_inline int guard_mac(const struct packet *packet)
 	return packet->direction == BH_EVENT_FROM_PORT ? BH_DROP_SOURCE_MAC : BH_DROP_NOT_ADDRESSED;
 }
 
-/* The stamp, at egress: on every packet. */
-static __always_inline int guard_stamp(const struct packet *packet)
+/* The stamp, at egress: on every packet. BH_ALLOW_ANSWER: the gate's own answer, which came in by this very port (the
+ * mark is the program's there: a container's own is gone when the frame leaves its namespace). */
+static __always_inline int guard_stamp(const struct __sk_buff *skb, const struct packet *packet)
 {
 	if (likely(packet->stamp >= BH_IDENTITY_FIRST))
 		return BH_REASON_NONE; /* it has 13 bits: an identity */
@@ -77,6 +78,8 @@ static __always_inline int guard_stamp(const struct packet *packet)
 		return BH_REASON_NONE;
 	case BH_CLASS_REFUSED:
 		return BH_DROP_REFUSED_STAMP;
+	case BH_CLASS_ANSWER:
+		return skb->ingress_ifindex == skb->ifindex ? BH_ALLOW_ANSWER : BH_DROP_NO_STAMP;
 	default:
 		return BH_DROP_NO_STAMP;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The maps, as abi.h lists them, and the two that are the programs' own: port_state and fragments. */
+/* The maps, as abi.h lists them, and the those that are the programs' own: port_state, fragments,
+ * answers and answer_space. */
 #ifndef BULKHEAD_BPF_MAPS_H
 #define BULKHEAD_BPF_MAPS_H
 
@@ -181,6 +182,32 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fragment);
 } fragments SEC(".maps");
+
+/* Answers given to a port: the generic cell rate algorithm, as for events. */
+struct answer_bucket {
+	__u32 port_id; /* whose: an index is used again */
+	__u32 full_at;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BH_PORTS_MAX);
+	__type(key, __u32);
+	__type(value, struct answer_bucket);
+} answers SEC(".maps");
+
+/* An answer, made beside the packet whose place it takes. Two bytes ahead, so that the IP header stands on a whole
+ * word. RFC 4443, 2.4 (c): no more than 1,280 bytes behind the frame's header. */
+#define ANSWER_IP  16u
+#define ANSWER_MAX (ANSWER_IP + 1280u)
+struct answer_space {
+	__u8 bytes[ANSWER_MAX];
+} __attribute__((aligned(8)));
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct answer_space);
+} answer_space SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -62,6 +62,7 @@ struct packet {
 	__u32 staged; /* decision of a staged rule to report; 0: none */
 	__u32 end;    /* where the IP packet ends; offsets are from the frame's start */
 	__u32 seq, ack;
+	__u32 next;	       /* TCP, of a flow that was revoked: its sender's next sequence number, if it is known */
 	__u32 payload;	       /* TCP: bytes of data */
 	__u32 fragment_id;     /* network order */
 	__u32 fragment_offset; /* bytes */

@@ -187,6 +187,7 @@ int desired_finish(struct daemon *daemon, struct desired *next, struct error *er
 	next->gate.table = next->table;
 	next->gate.ports = next->ports;
 	next->gate.port_count = next->port_count;
+	next->gate.reject = daemon->policy->settings.reject;
 	if (published_build(next) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	return 0;

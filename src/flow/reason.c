@@ -20,6 +20,7 @@ static const struct reason_text reasons[BH_REASON_MAX] = {
 	[BH_ALLOW_RELATED] = {"related", "an ICMP error of an open flow"},
 	[BH_ALLOW_LIFE] = {"life", "what a port always may: ARP, neighbour discovery, DHCP client, group reports"},
 	[BH_ALLOW_DEFERRED] = {"deferred", "for the host: judged at its door, after NAT"},
+	[BH_ALLOW_ANSWER] = {"answer", "tells the container that it is refused"},
 	[BH_DENY_RULE] = {"deny-rule", "a deny rule"},
 	[BH_DENY_DEFAULT] = {"default", "no rule allows it"},
 	[BH_DENY_UNASSIGNED] = {"unassigned", "the container is in no zone"},

@@ -99,6 +99,7 @@ struct gate_desired {
 	size_t bridge_count;
 	const struct gate_published *published;
 	size_t published_count;
+	bool reject; /* `refuse: reject`: who sends what the policy refuses is told */
 };
 
 /* What an earlier daemon left in this network namespace. */

@@ -92,13 +92,14 @@ json_t *nft_gate_status(struct nft_gate *nft)
 
 	snprintf(mask, sizeof(mask), "0x%08x", nft->settings.mask);
 	writers = nft_writers_find(&nft->link, nft->settings.mask, &left_out);
-	status = json_pack("{s:b, s:b, s:o, s:I, s:b, s:o*, s:o*, s:o*, s:s, s:b, s:b, s:I, s:s*, s:s*}", "owned",
+	status = json_pack("{s:b, s:b, s:o, s:I, s:b, s:o*, s:o*, s:o*, s:s, s:b, s:b, s:b, s:I, s:s*, s:s*}", "owned",
 			   nft->own, "held", nft->held, "tables", tables ? tables : json_array(), "open",
 			   (json_int_t)(open ? open->elements.count : 0), "healthy", healthy, "foreign_mark_writers",
 			   writers, "bridge_nf_call", bridge_calls(), "dropped", door_drops(nft), "stamp_mask", mask,
-			   "conntrack", nft->settings.features.conntrack, "log", nft->settings.features.log,
-			   "reports_lost", (json_int_t)nft_watch_lost(nft->watch), "drift",
-			   drift.length ? text_string(&drift) : NULL, "problem", nft->problem[0] ? nft->problem : NULL);
+			   "conntrack", nft->settings.features.conntrack, "log", nft->settings.features.log, "reject",
+			   nft->settings.features.reject, "reports_lost", (json_int_t)nft_watch_lost(nft->watch),
+			   "drift", drift.length ? text_string(&drift) : NULL, "problem",
+			   nft->problem[0] ? nft->problem : NULL);
 	if (status && left_out &&
 	    json_object_set_new(status, "foreign_mark_writers_more", json_integer((json_int_t)left_out)) < 0) {
 		json_decref(status);

@@ -87,6 +87,7 @@ static int desired_collect(struct desired_door *wanted, const struct nft_gate *n
 		.ports = desired->ports,
 		.port_count = desired->port_count,
 		.audit = desired->table && desired->table->class_info[BH_CLASS_HOST].flags & BH_CLASS_AUDIT,
+		.reject = desired->reject,
 	};
 	return rc;
 }

@@ -574,6 +574,7 @@ static void inet_table(struct render *render)
 	render->table = NFT_TABLE_INET;
 	sets_add(render);
 	samples_add(render, NFT_SET_REPORTED_SENDERS, NFT_TYPE_ETHERADDR, 6);
+	nft_reject_render(render->ruleset, render->settings, render->door->reject);
 	counter(render, COUNTER_CLOSED_IN, "from ports that are not open");
 	counter(render, COUNTER_CLOSED_OUT, "to ports that are not open");
 	counter(render, COUNTER_SUBNET, "from a zone's subnet, but not by its interfaces");

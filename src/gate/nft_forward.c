@@ -76,7 +76,7 @@ static void judged_add(struct nft_ruleset *ruleset, const struct nft_door *door,
 	}
 }
 
-static void refuse(struct nft_ruleset *ruleset, const struct nft_settings *settings, bool audit)
+static void refuse(struct nft_ruleset *ruleset, const struct nft_settings *settings, bool audit, bool reject)
 {
 	int chain = nft_chain_add(ruleset, NFT_TABLE_INET, CHAIN_ELSE);
 	struct nft_counter counter = {.name = (char *)COUNTER,
@@ -96,7 +96,10 @@ static void refuse(struct nft_ruleset *ruleset, const struct nft_settings *setti
 	}
 	nft_rule_begin(&writer, ruleset, NFT_TABLE_INET, chain);
 	nft_rule_counter(&writer, COUNTER);
-	nft_rule_verdict(&writer, audit ? NF_ACCEPT : NF_DROP, NULL);
+	if (audit)
+		nft_rule_verdict(&writer, NF_ACCEPT, NULL);
+	else
+		nft_rule_refuse(&writer, settings, reject);
 	nft_rule_end(&writer, NULL, NULL);
 }
 
@@ -124,7 +127,7 @@ void nft_forward_render(struct nft_ruleset *ruleset, const struct nft_settings *
 	/* Without conntrack there is no NAT. */
 	if (!settings->features.conntrack)
 		return;
-	refuse(ruleset, settings, door->audit);
+	refuse(ruleset, settings, door->audit, door->reject);
 	chain = nft_base_chain_add(ruleset, NFT_TABLE_INET, "forward", NF_INET_FORWARD, priority);
 	pass(ruleset, settings, chain);
 	for (size_t i = 0; i < sizeof(families); i++) {

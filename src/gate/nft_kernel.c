@@ -10,21 +10,20 @@
 
 /* ---- Features ---- */
 
-static void put_probe_table(struct nft_batch *batch, uint32_t flags)
+static void put_probe_table(struct nft_batch *batch, uint8_t family, uint32_t flags)
 {
 	struct nlmsghdr *nlh;
 
-	/* In a family that is not ours: what is there of ours has an owner, perhaps another one. */
-	nft_batch_command(batch, "trying table", "ip", NFT_GATE_TABLE "_probe", NULL);
-	nlh = nft_batch_message(batch, NFT_MSG_NEWTABLE, NFPROTO_IPV4, NLM_F_CREATE);
+	nft_batch_command(batch, "trying table", nft_family_name(family), NFT_GATE_TABLE "_probe", NULL);
+	nlh = nft_batch_message(batch, NFT_MSG_NEWTABLE, family, NLM_F_CREATE);
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, NFT_GATE_TABLE "_probe");
 	mnl_attr_put_u32(nlh, NFTA_TABLE_FLAGS, htonl(flags));
 	nft_batch_close(batch, nlh);
 }
 
-static void put_probe_chain(struct nft_batch *batch)
+static void put_probe_chain(struct nft_batch *batch, uint8_t family)
 {
-	struct nlmsghdr *nlh = nft_batch_message(batch, NFT_MSG_NEWCHAIN, NFPROTO_IPV4, NLM_F_CREATE);
+	struct nlmsghdr *nlh = nft_batch_message(batch, NFT_MSG_NEWCHAIN, family, NLM_F_CREATE);
 
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, NFT_GATE_TABLE "_probe");
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, "probe");
@@ -32,9 +31,9 @@ static void put_probe_chain(struct nft_batch *batch)
 }
 
 /* Takes the expressions of a rule that was written for our own table. */
-static void put_probe_rule(struct nft_batch *batch, const struct nft_rule *rule)
+static void put_probe_rule(struct nft_batch *batch, uint8_t family, const struct nft_rule *rule)
 {
-	struct nlmsghdr *nlh = nft_batch_message(batch, NFT_MSG_NEWRULE, NFPROTO_IPV4, NLM_F_CREATE | NLM_F_APPEND);
+	struct nlmsghdr *nlh = nft_batch_message(batch, NFT_MSG_NEWRULE, family, NLM_F_CREATE | NLM_F_APPEND);
 	const struct nlattr *attr;
 
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, NFT_GATE_TABLE "_probe");
@@ -48,16 +47,17 @@ static void put_probe_rule(struct nft_batch *batch, const struct nft_rule *rule)
 	nft_batch_close(batch, nlh);
 }
 
-static int probe(struct nft_link *link, uint32_t flags, const struct nft_rule *rule, struct error *error)
+static int probe(struct nft_link *link, uint8_t family, uint32_t flags, const struct nft_rule *rule,
+		 struct error *error)
 {
 	struct nft_batch batch;
 	int rc = nft_batch_begin(&batch, link);
 
 	if (rc == 0) {
-		put_probe_table(&batch, flags);
+		put_probe_table(&batch, family, flags);
 		if (rule) {
-			put_probe_chain(&batch);
-			put_probe_rule(&batch, rule);
+			put_probe_chain(&batch, family);
+			put_probe_rule(&batch, family, rule);
 		}
 		rc = nft_batch_try(&batch, error);
 	}
@@ -83,15 +83,19 @@ int nft_features_probe(struct nft_link *link, struct nft_features *ret_features,
 	nft_rule_begin(&writer, &ruleset, NFT_TABLE_INET, chain);
 	nft_rule_routed(&writer);
 	nft_rule_end(&writer, NULL, NULL);
-	rc = ruleset.failed ? error_set(error, -ENOMEM, "memory is short") : probe(link, 0, NULL, error);
+	nft_rule_begin(&writer, &ruleset, NFT_TABLE_INET, chain);
+	nft_rule_reject(&writer, false);
+	nft_rule_end(&writer, NULL, NULL);
+	rc = ruleset.failed ? error_set(error, -ENOMEM, "memory is short") : probe(link, NFPROTO_IPV4, 0, NULL, error);
 	if (rc == 0) {
 		const struct nft_rule *rules = ruleset.tables[NFT_TABLE_INET].chains.items[chain].rules.items;
 
 		/* A table that dies with its owner would open the door with the daemon's end: both or none. */
-		features.owner = probe(link, NFT_FLAG_OWNER | NFT_FLAG_PERSIST, NULL, NULL) == 0;
-		features.conntrack = probe(link, 0, &rules[0], NULL) == 0;
-		features.log = probe(link, 0, &rules[1], NULL) == 0;
-		features.route = probe(link, 0, &rules[2], NULL) == 0;
+		features.owner = probe(link, NFPROTO_IPV4, NFT_FLAG_OWNER | NFT_FLAG_PERSIST, NULL, NULL) == 0;
+		features.conntrack = probe(link, NFPROTO_IPV4, 0, &rules[0], NULL) == 0;
+		features.log = probe(link, NFPROTO_IPV4, 0, &rules[1], NULL) == 0;
+		features.route = probe(link, NFPROTO_IPV4, 0, &rules[2], NULL) == 0;
+		features.reject = probe(link, NFPROTO_INET, 0, &rules[3], NULL) == 0;
 		*ret_features = features;
 	}
 	nft_ruleset_free(&ruleset);

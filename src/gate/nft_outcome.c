@@ -145,7 +145,10 @@ static void stage_render(struct nft_host *host, int chain, const struct stage *s
 		log_render(host, chain, stage, stage->deny ? "deny" : "allow", !stage->deny, origin);
 	rule_until(host, &writer, chain, stage->until);
 	nft_rule_counter(&writer, counter_of(host, stage->decision, counter));
-	nft_rule_verdict(&writer, stage->deny && !stage->audit ? NF_DROP : NF_ACCEPT, NULL);
+	if (stage->deny && !stage->audit)
+		nft_rule_refuse(&writer, host->settings, host->desired->reject);
+	else
+		nft_rule_verdict(&writer, NF_ACCEPT, NULL);
 	nft_rule_end(&writer, comment, origin);
 }
 

@@ -15,6 +15,7 @@ struct nft_features {
 	bool conntrack;
 	bool log;   /* NFLOG */
 	bool route; /* `meta rtclassid`: tells packets that have a route */
+	bool reject;
 };
 
 struct nft_settings {
@@ -46,7 +47,8 @@ struct nft_door {
 	const struct table *table; /* NULL: nothing is desired yet */
 	const struct gate_port *ports;
 	size_t port_count;
-	bool audit; /* the whole policy is in audit mode */
+	bool audit;  /* the whole policy is in audit mode */
+	bool reject; /* `refuse: reject` */
 };
 
 #define NFT_SET_OPEN	"open"
@@ -83,6 +85,12 @@ struct nft_refusal {
 };
 void nft_refuse_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, enum nft_table_index table,
 		       int chain, const struct nft_refusal *refusal);
+
+/* nft_reject.c: how a packet ends that the policy refuses. Without `reject`, or where the kernel can't, it is dropped;
+ * with it, it goes to the chain that nft_reject_render() adds to inet, which tells the sender, not too often, and
+ * drops. The last words of a rule: */
+void nft_rule_refuse(struct nft_rule_writer *writer, const struct nft_settings *settings, bool reject);
+void nft_reject_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, bool reject);
 
 /* Adds to inet what table and published ports say of containers' traffic to the host. -errno with the limit in `error`;
  * memory that is short is in ruleset->failed too. */

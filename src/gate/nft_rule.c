@@ -402,15 +402,15 @@ void nft_rule_ethernet(struct nft_rule_writer *writer)
 	compare(writer, NFT_CMP_EQ, &ether, sizeof(ether));
 }
 
-static struct nftnl_expr *limit_make(void)
+static struct nftnl_expr *limit_make(bool answer)
 {
 	struct nftnl_expr *expr = nftnl_expr_alloc("limit");
 
 	if (!expr)
 		return NULL;
-	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, BH_EVENT_PER_SECOND);
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, answer ? BH_ANSWERS_PER_SECOND : BH_EVENT_PER_SECOND);
 	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, 1);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, BH_EVENT_BURST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, answer ? BH_ANSWERS_BURST : BH_EVENT_BURST);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, 0);
 	return expr;
@@ -418,24 +418,29 @@ static struct nftnl_expr *limit_make(void)
 
 void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample)
 {
-	const char *set = sample == NFT_SAMPLE_SENDER ? NFT_SET_REPORTED_SENDERS : NFT_SET_REPORTED;
+	static const char *const sets[] = {
+		[NFT_SAMPLE_INPUT] = NFT_SET_REPORTED,
+		[NFT_SAMPLE_OUTPUT] = NFT_SET_REPORTED,
+		[NFT_SAMPLE_SENDER] = NFT_SET_REPORTED_SENDERS,
+		[NFT_SAMPLE_ANSWER] = NFT_SET_ANSWERED,
+	};
 	struct nftnl_expr *expr, *limit;
 
-	if (sample == NFT_SAMPLE_SENDER) {
+	if (sample == NFT_SAMPLE_SENDER || sample == NFT_SAMPLE_ANSWER) {
 		nft_rule_ethernet(writer);
 		payload_load(writer, NFT_PAYLOAD_LL_HEADER, ETH_ALEN, ETH_ALEN, REG_FIRST);
 	} else {
 		meta_load(writer, sample == NFT_SAMPLE_OUTPUT ? NFT_META_OIF : NFT_META_IIF);
 	}
 	expr = expr_add(writer, "dynset");
-	limit = expr ? limit_make() : NULL;
+	limit = expr ? limit_make(sample == NFT_SAMPLE_ANSWER) : NULL;
 	if (!limit) {
 		writer->failed = true;
 		return;
 	}
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, REG_FIRST);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
-	expr_text(writer, expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
+	expr_text(writer, expr, NFTNL_EXPR_DYNSET_SET_NAME, sets[sample]);
 	nftnl_expr_add_expr(expr, NFTNL_EXPR_DYNSET_EXPR, limit);
 }
 
@@ -547,6 +552,16 @@ void nft_rule_log(struct nft_rule_writer *writer, const char *prefix, uint16_t g
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOG_SNAPLEN, snaplen);
 	/* One packet, one message: the witness is not to wait for a full batch. */
 	nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_QTHRESHOLD, 1);
+}
+
+void nft_rule_reject(struct nft_rule_writer *writer, bool reset)
+{
+	struct nftnl_expr *expr = expr_add(writer, "reject");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_REJECT_TYPE, reset ? NFT_REJECT_TCP_RST : NFT_REJECT_ICMPX_UNREACH);
+	nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, reset ? 0 : NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
 }
 
 void nft_rule_verdict(struct nft_rule_writer *writer, int verdict, const char *chain)

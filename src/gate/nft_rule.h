@@ -76,9 +76,10 @@ void nft_rule_state(struct nft_rule_writer *writer, uint32_t states);	       /* 
 #define NFT_STATE_NEW	    8u
 #define NFT_STATE_UNTRACKED 64u
 /* … not too often for this interface, or for this sender's MAC address: one who floods hides nobody else. */
-enum nft_sample { NFT_SAMPLE_INPUT, NFT_SAMPLE_OUTPUT, NFT_SAMPLE_SENDER };
+enum nft_sample { NFT_SAMPLE_INPUT, NFT_SAMPLE_OUTPUT, NFT_SAMPLE_SENDER, NFT_SAMPLE_ANSWER };
 #define NFT_SET_REPORTED	 "reported"	    /* by interface */
 #define NFT_SET_REPORTED_SENDERS "reported_senders" /* by MAC address */
+#define NFT_SET_ANSWERED	 "answered"	    /* by MAC address: senders that were told that they are refused */
 void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample);
 
 /* Building blocks, for what has no name above. A key is made of words of 4 bytes; a field begins at a word. */
@@ -98,6 +99,7 @@ void nft_rule_mark_by_interface(struct nft_rule_writer *writer, const char *map)
 void nft_rule_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t value); /* overwrites the masked bits */
 void nft_rule_counter(struct nft_rule_writer *writer, const char *name);
 void nft_rule_log(struct nft_rule_writer *writer, const char *prefix, uint16_t group, uint32_t snaplen);
+void nft_rule_reject(struct nft_rule_writer *writer, bool reset); /* TCP reset, or administratively prohibited */
 void nft_rule_verdict(struct nft_rule_writer *writer, int verdict, const char *chain); /* NF_DROP, NFT_GOTO … */
 /* Verdict by map: of the masked mark; of protocol and port; of these with the family, or with the destination address
  * of the family already matched, before them; of ICMP type and code; of the protocol. */

@@ -184,6 +184,7 @@ int tc_gate_prepare(struct tc_gate *tc, struct gate_desired *desired, bool host_
 	tc->idle = fill ? !tc_active_slot(tc) : tc_active_slot(tc);
 	tc->next_table = table;
 	tc->next_host_deferred = host_deferred;
+	tc->next_reject = desired->reject;
 	tc->undo.count = tc->stale.count = 0;
 	/* A daemon before this one may have flipped a moment ago: its programs may still be in what is idle now. */
 	if (!tc->settled)
@@ -226,6 +227,7 @@ void tc_gate_flip(struct tc_gate *tc)
 	tc->problem[0] = '\0';
 	tc_config_write(tc);
 	tc->config->host_deferred = tc->next_host_deferred;
+	tc->config->reject = tc->next_reject;
 	tc_world_flip(tc);
 	__atomic_store_n(&tc->config->active, active, __ATOMIC_RELEASE);
 	tc_ports_flip(tc);

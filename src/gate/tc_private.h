@@ -39,6 +39,8 @@ enum tc_map {
 	TC_FLOWS,
 	TC_PORT_STATE,
 	TC_FRAGMENTS,
+	TC_ANSWERS,
+	TC_ANSWER_SPACE,
 	TC_PUBLISHED,
 	TC_RULE_COUNTERS,
 	TC_PORT_COUNTERS,
@@ -180,7 +182,7 @@ struct tc_gate {
 	int64_t next_tai_offset;
 	uint32_t next_ids[TC_SLOT_MAX];
 	unsigned int idle; /* the slot being filled; the active one when the table stays */
-	bool next_host_deferred;
+	bool next_host_deferred, next_reject;
 	struct tc_removals undo, stale;
 	struct tc_entries nat64, published; /* desired */
 	char problem[160];		    /* what a flip could not do; "" */

@@ -127,8 +127,8 @@ static void load_refuse(struct loader *loader, const struct node *node)
 	static const char *const words[] = {"drop", "reject"};
 	unsigned int index = 0;
 
-	if (node_choice(node, "'refuse'", words, 2, &index, loader->diagnostics) && index == 1)
-		loader_error(loader, &node->place, "'refuse: reject' is not supported yet");
+	if (node_choice(node, "'refuse'", words, 2, &index, loader->diagnostics))
+		loader->policy->settings.reject = index == 1;
 }
 
 static void load_start_without(struct loader *loader, const struct node *node)

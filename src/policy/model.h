@@ -142,6 +142,7 @@ struct settings {
 	bool managed_default;
 	enum unassigned unassigned;
 	bool host_to_containers; /* true: allow */
+	bool reject;		 /* the sender of what is refused is told */
 	enum log_what log;	 /* LOG_WHAT_DENIED by default */
 	struct addrs metadata;	 /* the built-in ones and the added ones */
 	struct prefixes nat64;	 /* 64:ff9b::/96 and the added ones */

@@ -13,6 +13,7 @@
 #include "bulkhead.skel.h"
 
 struct outcome last;
+uint8_t left_frame[FRAME_MAX + 2048];
 
 static struct bh_event taken[64];
 static size_t taken_count;
@@ -68,7 +69,8 @@ struct outcome run_raw(const struct port *port, bool from_port, uint32_t mark, c
 			       .gso_size = gso_size},
 			 out = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = size, .ctx_in = &in,
-		    .ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out), .repeat = 1);
+		    .ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out), .data_out = left_frame,
+		    .data_size_out = sizeof(left_frame), .repeat = 1);
 	struct outcome outcome = {0};
 	int error;
 
@@ -76,8 +78,10 @@ struct outcome run_raw(const struct port *port, bool from_port, uint32_t mark, c
 	if (error)
 		fail_msg("BPF_PROG_TEST_RUN: %s", strerror(-error));
 	outcome.action = (int32_t)opts.retval;
-	assert_true(outcome.action == TC_ACT_UNSPEC || outcome.action == TC_ACT_SHOT);
+	outcome.size = opts.data_size_out;
 	outcome.pass = outcome.action == TC_ACT_UNSPEC;
+	outcome.answered = outcome.action == TC_ACT_REDIRECT;
+	assert_true(outcome.pass || outcome.answered || outcome.action == TC_ACT_SHOT);
 	outcome.mark = out.mark;
 	for (uint32_t i = 0; i < BH_REASON_MAX; i++) {
 		uint64_t now = reason_counter(i).packets;

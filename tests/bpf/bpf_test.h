@@ -92,13 +92,15 @@ struct frame {
 size_t frame_build(const struct frame *frame, const struct port *port, bool from_port, uint8_t *buffer);
 
 struct outcome {
-	bool pass;
+	bool pass, answered; /* answered: it goes back into its port */
 	int32_t action;
 	uint32_t mark;
+	size_t size;	  /* of `left_frame` */
 	uint8_t reason;	  /* as counted */
 	uint32_t reasons; /* how many were counted: always 1 */
 };
 extern struct outcome last;
+extern uint8_t left_frame[FRAME_MAX + 2048]; /* the last frame, as the program left it */
 
 /* Runs one frame through a program. `stamp` is the sender's, to a port; `mark_other` bits outside the mask. */
 struct outcome run_from(const struct port *port, const struct frame *frame);

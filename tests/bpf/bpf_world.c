@@ -239,8 +239,10 @@ void port_state_clear(void)
 	void *zero = calloc(1, size);
 
 	assert_non_null(zero);
-	for (uint32_t i = 0; i < 8; i++)
+	for (uint32_t i = 0; i < 8; i++) {
 		map_put(MAP(port_state), &i, zero);
+		map_put(MAP(answers), &i, zero); /* smaller */
+	}
 	free(zero);
 }
 

@@ -58,6 +58,7 @@ static void test_settings_by_default(void **state)
 	assert_int_equal(settings->managed.count, 0);
 	assert_int_equal(settings->ignore.count, 0);
 	assert_int_equal(settings->unassigned, UNASSIGNED_DENY);
+	assert_false(settings->reject);
 	assert_true(settings->host_to_containers);
 	assert_int_equal(settings->log, LOG_WHAT_DENIED);
 	assert_int_equal(settings->start_without_daemon, START_WITHOUT_FAIL);
@@ -78,7 +79,7 @@ static void test_settings_as_written(void **state)
 					  "  managed: [ \"veth*\", \"lxc?\" ]\n"
 					  "  ignore: \"veth-mgmt*\"\n"
 					  "  unassigned: allow\n"
-					  "  refuse: drop\n"
+					  "  refuse: reject\n"
 					  "  host_to_containers: deny\n"
 					  "  log: none\n"
 					  "  start_without_daemon: closed\n"
@@ -96,6 +97,7 @@ static void test_settings_as_written(void **state)
 	assert_int_equal(settings->ignore.count, 1);
 	assert_string_equal(settings->ignore.items[0], "veth-mgmt*");
 	assert_int_equal(settings->unassigned, UNASSIGNED_ALLOW);
+	assert_true(settings->reject);
 	assert_false(settings->host_to_containers);
 	assert_int_equal(settings->log, LOG_WHAT_NONE);
 	assert_int_equal(settings->start_without_daemon, START_WITHOUT_CLOSED);

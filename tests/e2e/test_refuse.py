@@ -1,0 +1,196 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""`refuse: reject`: who sends what the policy denies hears of it at once, and nobody else hears anything."""
+
+import errno
+import select
+import socket
+import struct
+import sys
+import time
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0])
+from lib import tap
+from lib.host import run, wait_until
+from lib.shop import POLICY, scene
+
+REJECT = POLICY.replace("version: 1", "version: 1\nsettings: { refuse: reject }")
+PATIENCE = 10  # seconds; an answer takes a fraction of a millisecond
+SILENCE = 0.5  # for which nothing may come
+ICMP, ICMP6 = 2, 3  # SO_EE_ORIGIN_ICMP, _ICMP6
+PROHIBITED = {False: (ICMP, 3, 13), True: (ICMP6, 1, 1)}  # by 'is it IPv6'
+
+
+def open_tcp(_agent, address, port, timeout):
+    """The error of connect(): "ECONNREFUSED" and the like, "timeout", or "connected"."""
+    client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    client.settimeout(timeout)
+    try:
+        client.connect((address, port))
+        return "connected"
+    except socket.timeout:
+        return "timeout"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    finally:
+        client.close()
+
+
+def send_and_hear(_agent, address, kind, protocol, port, data, timeout):
+    """Sends a datagram; (origin, type, code) of the error that comes back for it, or None."""
+    v6 = ":" in address
+    client = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, kind, protocol)
+    level, option = (socket.IPPROTO_IPV6, 25) if v6 else (socket.IPPROTO_IP, 11)  # IPV6_RECVERR, IP_RECVERR
+    client.setsockopt(level, option, 1)
+    try:
+        client.connect((address, port))
+        client.send(data)
+        poll = select.poll()
+        poll.register(client, 0)  # POLLERR is always told
+        if not poll.poll(timeout * 1000):
+            return None
+        ancillary = client.recvmsg(2048, 512, socket.MSG_ERRQUEUE)[1]
+        _, origin, kind, code = struct.unpack_from("=IBBB", ancillary[0][2])
+        return origin, kind, code
+    finally:
+        client.close()
+
+
+def hears(agent, address, port, what):
+    """TCP, UDP, ping and an unknown protocol to that address are refused with an answer."""
+    v6 = ":" in address
+    tap.equal(agent.call(open_tcp, address, port, PATIENCE), "ECONNREFUSED", f"{what}: TCP to {address}")
+    datagram = agent.call(send_and_hear, address, socket.SOCK_DGRAM, 0, port, b"x" * 100, PATIENCE)
+    tap.equal(datagram, PROHIBITED[v6], f"{what}: UDP to {address}")
+    echo = struct.pack("!BBHHH", 128, 0, 0, 7, 1) if v6 else struct.pack("!BBHHH", 8, 0, 0xF7F7, 7, 1)
+    heard = agent.call(send_and_hear, address, socket.SOCK_RAW, 58 if v6 else 1, 0, echo, PATIENCE)
+    tap.equal(heard, PROHIBITED[v6], f"{what}: ping to {address}")
+    # Of protocols without ports one whose checksum the kernel does not look for in vain (nf_reject_verify_csum).
+    heard = agent.call(send_and_hear, address, socket.SOCK_RAW, 47, 0, b"\0\0\x88\xb5" + b"y" * 40, PATIENCE)
+    tap.equal(heard, PROHIBITED[v6], f"{what}: GRE to {address}")
+
+
+def start(host, policy=REJECT):
+    web, db, mallory = scene(host)
+    host.policy(policy)
+    host.start()
+    host.wait_open()
+    return web, db, mallory
+
+
+def test_host(host):
+    """A container that the host refuses hears of it: TCP, UDP, ping and other protocols, over IPv4 and IPv6"""
+    web, _, mallory = start(host)
+    for address in ("10.77.0.1", "fd77::1"):
+        tap.expect(web.reach("tcp", address, 5432, PATIENCE), f"allowed, to {address}")
+        hears(web, address, 5433, "the host")
+        hears(mallory, address, 5432, "the host, from another zone")
+
+
+def test_containers(host):
+    """Between containers, on one bridge and routed: the answer comes from the sender's own port"""
+    web, db, mallory = start(host)
+    host.bridge("br1", "10.78.0.1/24", "fd78::1/64")
+    far = host.container("far", "br1", ["10.78.0.2/24", "fd78::2/64"], labels={"tier": "db"})
+    host.wait_open()
+    far.listen("tcp", 5432)
+    for address in ("10.77.0.3", "fd77::3", "10.78.0.2", "fd78::2"):
+        tap.expect(web.reach("tcp", address, 5432, PATIENCE), f"allowed, to {address}")
+        if "77" in address:
+            tap.expect(web.ping(address, PATIENCE), f"allowed, to {address}")
+        tap.equal(web.call(open_tcp, address, 5433, PATIENCE), "ECONNREFUSED", f"TCP to {address}")
+        heard = web.call(send_and_hear, address, socket.SOCK_DGRAM, 0, 5433, b"x" * 1400, PATIENCE)
+        tap.equal(heard, PROHIBITED[":" in address], f"UDP to {address}")
+    for address in ("10.78.0.2", "fd78::2"):
+        hears(mallory, address, 5432, "another zone, routed")
+    flow = host.wait_flow(from_="web", to="db", service="tcp/5433", verdict="deny")
+    tap.equal(flow["reason"], "default", f"the reason is told as ever: {flow}")
+
+
+def test_outside(host):
+    """To the outside a container hears of it; from the outside nobody does"""
+    web, _, _ = start(host, REJECT.replace("settings: {", 'settings: { ignore: [ "up*" ],'))
+    out = host.outside("out", "up0", "203.0.113.1/24", ["203.0.113.9/24", "2001:db8:9::9/64"], "2001:db8:9::1/64")
+    host.ask("reload")
+    for address in out.addresses:
+        hears(web, address, 80, "the outside")
+    for address in web.addresses:
+        sniff = out.sniff_start("up0")
+        tap.equal(out.call(open_tcp, address, 80, SILENCE), "timeout", f"TCP from outside to {address}")
+        heard = out.call(send_and_hear, address, socket.SOCK_DGRAM, 0, 80, b"x", SILENCE)
+        tap.equal(heard, None, f"UDP from outside to {address}")
+        own = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+        tap.expect(not any(own in frame[14:54] and b"\x08\x06" != frame[12:14] for frame in out.sniff_stop(sniff)),
+                   f"nothing came back from {address}")  # fmt: skip
+
+
+def test_drop(host):
+    """Without it nobody hears anything"""
+    web, _, _ = start(host, POLICY)
+    for address in ("10.77.0.1", "fd77::1", "10.77.0.3", "fd77::3"):
+        tap.equal(web.call(open_tcp, address, 5433, SILENCE), "timeout", f"TCP to {address}")
+        heard = web.call(send_and_hear, address, socket.SOCK_DGRAM, 0, 5433, b"x", SILENCE)
+        tap.equal(heard, None, f"UDP to {address}")
+    tap.expect("reject" not in run("nft", "list", "table", "inet", "bulkhead"), "nor does the door answer")
+
+
+def test_audit(host):
+    """In audit mode nothing is refused, and so nothing answered; back again it is"""
+    web, _, _ = start(host, REJECT.replace("refuse: reject", "refuse: reject, mode: audit"))
+    for address in ("10.77.0.1", "fd77::1", "10.77.0.3", "fd77::3"):
+        tap.expect(web.reach("tcp", address, 5433, PATIENCE), f"audit: to {address}")
+    host.reload(REJECT)
+    for address in ("10.77.0.1", "fd77::1", "10.77.0.3", "fd77::3"):
+        tap.equal(web.call(open_tcp, address, 5433, PATIENCE), "ECONNREFUSED", f"enforced: TCP to {address}")
+
+
+def ends(agent, handle, data, timeout):
+    """What becomes of a kept connection: the error that it ends with, "open" or "closed". Sends `data` if there is any."""
+    client = agent.kept[handle]
+    client.settimeout(timeout)
+    try:
+        if data:
+            client.sendall(data)
+        return "open" if client.recv(65536) else "closed"
+    except socket.timeout:
+        return "timeout"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+CUT = "".join(line for line in REJECT.splitlines(True) if "5432" not in line)
+
+
+def test_cut(host):
+    """A flow that a reload cuts ends with a reset at its next packet, at either end, with the host, and to the outside"""
+    web, db, _ = scene(host)
+    policy = REJECT.replace("settings: {", 'settings: { ignore: [ "up*" ],')
+    out = host.outside("out", "up0", "203.0.113.1/24", ["203.0.113.9/24", "2001:db8:9::9/64"], "2001:db8:9::1/64")
+    out.listen("tcp", 80)
+    policy += "  - { from: world, to: shop/db, allow: tcp/5432 }\n  - { from: shop/front, to: world, allow: tcp/80 }\n"
+    host.policy(policy)
+    host.start()
+    host.wait_open("web", "db", "mallory")
+    cut = [(web, web.connect(address, 5432)) for address in ("10.77.0.3", "fd77::3", "10.77.0.1", "fd77::1")]
+    cut += [(web, web.connect(address, 80)) for address in out.addresses]
+    from_outside = [out.connect(address, 5432) for address in db.addresses]
+    for agent, connection in cut + [(out, connection) for connection in from_outside]:
+        tap.expect(agent.exchange(connection, b"x" * 100000, PATIENCE), "open before the change")
+    waits = db.call(accepted)
+    host.reload(CUT.replace("settings: {", 'settings: { ignore: [ "up*" ],'))
+    for agent, connection in cut:
+        tap.equal(agent.call(ends, connection, b"y" * 5000, PATIENCE), "ECONNRESET", "its next packet")
+    # The container's end hears of what comes from outside, and the outside of nothing.
+    for connection in from_outside:
+        tap.equal(out.call(ends, connection, b"z" * 100, SILENCE), "timeout", "the outside waits")
+    tap.equal(waits, 2 + len(from_outside), "connections that db has accepted")
+    wait_until(lambda: db.call(accepted) <= 2, PATIENCE, "db's ends of the flows from outside are closed")
+
+
+def accepted(_agent):
+    """How many TCP connections are open here."""
+    return sum(line.split()[3] == "01" for family in ("tcp", "tcp6") for line in open(f"/proc/self/net/{family}"))
+
+
+if __name__ == "__main__":
+    tap.main([test_host, tap.with_options(test_host, "--no-owner", "--no-tcx"), test_containers, test_outside, test_drop, test_audit, test_cut])
