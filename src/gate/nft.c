@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate/nft_calls.h"
+#include "gate/nft_guard.h"
 #include "gate/nft_holder.h"
 #include "gate/nft_private.h"
 
@@ -110,6 +112,24 @@ static void holder_ensure(struct nft_gate *nft)
 		snprintf(nft->problem, sizeof(nft->problem), "%s", error.text);
 }
 
+/* What nftables can't do without, where nobody else judges. */
+static int calls_find(struct nft_gate *nft, struct error *error)
+{
+	uint32_t off;
+	int rc = nft_calls_read(&nft->link, &nft->calls_before);
+
+	if (rc < 0 && rc != -ENOENT)
+		return error_set(error, rc, "nftables: reading what bridge netfilter was like: %s", strerror(-rc));
+	nft->calls_known = rc == 0;
+	if (!nft->settings.alone)
+		return 0;
+	if (!nft->settings.features.conntrack)
+		return error_set(error, -ENOTSUP,
+				 "nftables alone needs connection tracking, which this kernel has not loaded (modprobe "
+				 "nf_conntrack nft_ct)");
+	return nft_calls_off(&off, error);
+}
+
 static int gate_open_inside(struct nft_gate *nft, const struct gate_options *options, struct error *error)
 {
 	int rc;
@@ -125,6 +145,7 @@ static int gate_open_inside(struct nft_gate *nft, const struct gate_options *opt
 	nft->settings.log_group = options->log_group;
 	nft->settings.alone = options->nft_alone;
 	nft->settings.judged = options->nft_alone ? NFT_JUDGED_BIT(options->stamp_shift) : 0;
+	nft->settings.flows = options->nft_alone ? nft_guard_flows_max(options->flow_quota) : 0;
 	nft->holder_dir = options->holder_dir;
 	nft->no_holder = options->no_holder;
 	rc = nft_link_get(&nft->link, options->holder_dir, error);
@@ -139,7 +160,9 @@ static int gate_open_inside(struct nft_gate *nft, const struct gate_options *opt
 	rc = nft_known_generation(&nft->link, &nft->generation);
 	if (rc < 0)
 		return error_set(error, rc, "nftables: reading what is in force: %s", strerror(-rc));
-	rc = tables_ensure(nft, error);
+	rc = calls_find(nft, error);
+	if (rc == 0)
+		rc = tables_ensure(nft, error);
 	if (rc == 0 && nft->holder_dir && (nft->no_holder || !nft->own))
 		nft_holder_end(nft->holder_dir);
 	if (rc == 0)
@@ -231,6 +254,8 @@ int nft_gate_check(struct nft_gate *nft, struct text *drift)
 		text_append(drift, "nftables: what the kernel has is not certain\n");
 		return 1;
 	}
+	if (nft_calls_check(nft, drift))
+		return 1;
 	if (nft->known && generation == nft->kernel_generation)
 		return 0;
 	rc = check_tables(nft, drift);

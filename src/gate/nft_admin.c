@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "gate/nft_calls.h"
 #include "gate/nft_holder.h"
-#include "gate/nft_private.h"
 
 /* ---- Status ---- */
 
@@ -170,16 +170,36 @@ static int settings_restore(const struct nft_pairs *befores, void (*report)(void
 	return rc;
 }
 
+static int calls_restore(uint32_t calls, void (*report)(void *arg, const char *line), void *arg, struct error *error)
+{
+	static const uint32_t each[] = {NFT_CALL_IPTABLES, NFT_CALL_IP6TABLES};
+	int rc = nft_calls_set(calls, false, error);
+
+	for (size_t i = 0; rc == 0 && i < sizeof(each) / sizeof(*each); i++) {
+		char line[96];
+
+		snprintf(line, sizeof(line), "switched %s off again", nft_call_name(each[i]));
+		if (calls & each[i])
+			report(arg, line);
+	}
+	return rc;
+}
+
 int nft_gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,
 		       struct error *error)
 {
 	struct nft_pairs befores = {0};
 	struct nft_link link;
+	uint32_t calls = 0;
 	int rc = nft_link_get(&link, options->holder_dir, error);
 
 	if (rc < 0)
 		return rc;
 	rc = nft_set_read(&link, NFT_TABLE_BRIDGE, NFT_MAP_BEFORE, &befores);
+	if (rc == -ENOENT)
+		rc = 0;
+	if (rc == 0)
+		rc = nft_calls_read(&link, &calls);
 	if (rc == -ENOENT)
 		rc = 0;
 	if (rc < 0)
@@ -188,6 +208,8 @@ int nft_gate_uninstall(const struct gate_options *options, void (*report)(void *
 		rc = tables_remove(&link, report, arg, error);
 	if (rc == 0)
 		rc = settings_restore(&befores, report, arg, error);
+	if (rc == 0)
+		rc = calls_restore(calls, report, arg, error);
 	array_free(&befores);
 	nft_link_close(&link);
 	if (rc == 0 && options->holder_dir)

@@ -76,6 +76,7 @@ static const struct {
 	{BH_DROP_NO_STAMP, "no_stamp", "to a port, and nobody has judged it"},
 	{BH_DROP_SPOOFED_REMOTE, "spoofed_remote", "from outside, with an address of this host"},
 	{BH_DROP_MALFORMED, "malformed", "malformed"},
+	{BH_DROP_FLOWS_FULL, "flows_full", "new connections of a port that has opened too many"},
 	{BH_DROP_MARTIAN, "martian", "an address that can't stand there"},
 };
 
@@ -392,8 +393,10 @@ static void sets_add(struct nft_guard *guard)
 	links_add(guard, NFT_GUARD_ROUTERS, BH_CLASS_PERMIT_ROUTER, "permit: router");
 	links_add(guard, NFT_GUARD_SERVERS, BH_CLASS_PERMIT_DHCP_SERVER, "permit: dhcp-server");
 	martians_add(guard);
-	if (guard->table == NFT_TABLE_BRIDGE)
-		local_add(guard);
+	if (guard->table != NFT_TABLE_BRIDGE)
+		return;
+	local_add(guard);
+	nft_guard_pairs_add(guard);
 }
 
 /* ---- Who ---- */
@@ -619,6 +622,7 @@ void nft_guard_render(struct nft_ruleset *ruleset, const struct nft_settings *se
 		nft_guard_own_render(&guard);
 	}
 	nft_guard_role_render(&guard);
+	nft_guard_flows_render(&guard);
 	guard.table = NFT_TABLE_ARP;
 	arp_render(&guard);
 }

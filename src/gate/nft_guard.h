@@ -18,6 +18,9 @@
 /* Adds the sets, `who` and `own` to bridge, inet and arp (there `who` alone), and to inet `prerouting_whole`. */
 void nft_guard_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door);
 
+/* What a port may open: `quota`, or less where the kernel's table is small. */
+uint32_t nft_guard_flows_max(uint32_t quota);
+
 /* ---- Between nft_guard.c (sets, frames, sources), nft_guard_own.c (what a port is sent), nft_guard_role.c and
  * nft_neighbour.c ---- */
 
@@ -40,6 +43,8 @@ struct nft_guard {
 #define NFT_GUARD_SPOOFERS "may_spoof"	  /* permits */
 #define NFT_GUARD_ROUTERS  "may_route"
 #define NFT_GUARD_SERVERS  "may_serve_dhcp"
+#define NFT_GUARD_HEARS	   "hears"  /* with a stamp */
+#define NFT_GUARD_SPEAKS   "speaks" /* likewise */
 /* By address. */
 #define NFT_GUARD_LOCAL_4   "local_4" /* whoever is outside does not have these */
 #define NFT_GUARD_LOCAL_ND  "local_nd"
@@ -87,7 +92,14 @@ void nft_guard_frame(struct nft_guard *guard, int chain, bool output);
 
 /* nft_guard_own.c */
 void nft_guard_own_render(struct nft_guard *guard);
-/* nft_guard_role.c: of inet */
+/* nft_guard_pair.c: of bridge. A rule that drops, untold, what has a container's stamp that is not with this port in
+ * the set. */
+void nft_guard_pairs_add(struct nft_guard *guard);
+void nft_guard_unless_pair(struct nft_guard *guard, int chain, const char *set);
+/* nft_guard_flows.c: of inet */
+void nft_guard_flows_render(struct nft_guard *guard);
+/* nft_guard_role.c: of inet; and a set of the stamps of those that have this permit. */
+void nft_guard_stamps_add(struct nft_guard *guard, const char *name, uint32_t permit, const char *comment);
 void nft_guard_role_render(struct nft_guard *guard);
 /* nft_neighbour.c: chains `who_arp`, `who_nd`, `own_arp`. */
 void nft_neighbour_who_arp(struct nft_guard *guard);

@@ -4,6 +4,8 @@
 
 #include "gate/nft_guard.h"
 
+#define PROTOCOL_PIM 103
+
 static void pass_if_in(struct nft_guard *guard, int chain, const char *set, const char *to)
 {
 	nft_guard_rule(guard, chain);
@@ -67,7 +69,19 @@ static void own_judged(struct nft_guard *guard)
 	nft_guard_refuse_out(guard, BH_DROP_NO_STAMP);
 }
 
-static void own_address(struct nft_guard *guard, int chain, bool v4)
+/* By what it is, it was judged as sent to a group; by whom it is from, here. */
+static void own_group(struct nft_guard *guard)
+{
+	int chain = nft_guard_chain(guard, "own_group");
+
+	if (guard->table == NFT_TABLE_BRIDGE)
+		nft_guard_unless_pair(guard, chain, NFT_GUARD_HEARS);
+	nft_guard_rule(guard, chain);
+	nft_guard_goto(guard, "own_judged");
+}
+
+/* `group`: where what is sent to groups goes. */
+static void own_address(struct nft_guard *guard, int chain, bool v4, const char *group)
 {
 	uint8_t nfproto = v4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 
@@ -77,10 +91,18 @@ static void own_address(struct nft_guard *guard, int chain, bool v4)
 	nft_guard_goto(guard, "own_judged");
 	nft_guard_rule_of(guard, chain, v4 ? ETH_P_IP : ETH_P_IPV6);
 	nft_rule_address_in(&guard->writer, nfproto, true, v4 ? NFT_GUARD_GROUPS_4 : NFT_GUARD_GROUPS_6);
-	nft_guard_goto(guard, "own_judged");
+	nft_guard_goto(guard, group);
 	pass_if_in(guard, chain, NFT_GUARD_ROUTERS, "own_judged");
 	nft_guard_rule(guard, chain);
 	nft_guard_refuse_out(guard, BH_DROP_NOT_ADDRESSED);
+}
+
+/* Of those that may play this role, found where they sent it: for all. */
+static void type_judged(struct nft_guard *guard, int chain, uint8_t protocol, uint8_t low, uint8_t high)
+{
+	nft_guard_rule(guard, chain);
+	nft_guard_type(guard, protocol, low, high);
+	nft_guard_goto(guard, "own_judged");
 }
 
 static void own_4(struct nft_guard *guard)
@@ -100,13 +122,19 @@ static void own_4(struct nft_guard *guard)
 		nft_guard_type(guard, IPPROTO_IGMP, reports[i], reports[i]);
 		only_for(guard, NFT_GUARD_ROUTERS);
 	}
-	own_address(guard, chain, true);
+	nft_rule_protocol(nft_guard_rule(guard, chain), IPPROTO_IGMP); /* what is left of it is queries */
+	nft_guard_goto(guard, "own_judged");
+	nft_rule_protocol(nft_guard_rule(guard, chain), PROTOCOL_PIM);
+	nft_guard_goto(guard, "own_judged");
+	own_address(guard, chain, true, "own_group");
 }
 
 static void own_6(struct nft_guard *guard)
 {
 	/* RFC 2710, 3810: reports of MLD; RFC 4861: router solicitation. */
 	static const uint8_t types[][2] = {{131, 133}, {143, 143}};
+	/* RFC 2710, 4861, 4286: queries, router advertisement, discovery of multicast routers. */
+	static const uint8_t roles[][2] = {{130, 130}, {134, 134}, {151, 153}};
 	int chain = nft_guard_chain(guard, "own_6");
 
 	nft_guard_rule_of(guard, chain, ETH_P_IPV6);
@@ -121,6 +149,19 @@ static void own_6(struct nft_guard *guard)
 	nft_guard_rule(guard, chain);
 	nft_guard_type(guard, IPPROTO_ICMPV6, 135, 135);
 	nft_guard_goto(guard, "own_solicited");
+	nft_guard_rule(guard, chain);
+	nft_guard_type(guard, IPPROTO_ICMPV6, 136, 136);
+	nft_guard_goto(guard, "own_advertised");
+	for (size_t i = 0; i < sizeof(roles) / sizeof(*roles); i++)
+		type_judged(guard, chain, IPPROTO_ICMPV6, roles[i][0], roles[i][1]);
+	own_address(guard, chain, false, "own_group");
+}
+
+/* Answers, and announcements to all nodes: of containers, from those that it may have to do with. */
+static void own_advertised(struct nft_guard *guard)
+{
+	int chain = nft_guard_chain(guard, "own_advertised");
+
 	if (guard->table == NFT_TABLE_BRIDGE) {
 		nft_guard_rule(guard, chain);
 		nft_guard_stamp_is(guard, NFT_CMP_EQ, BH_CLASS_REMOTE);
@@ -128,14 +169,17 @@ static void own_6(struct nft_guard *guard)
 		nft_rule_load(&guard->writer, NFT_PAYLOAD_TRANSPORT_HEADER, NFT_ND_TARGET, 16, 0);
 		nft_rule_in(&guard->writer, false, NFT_GUARD_LOCAL_ND);
 		nft_guard_refuse_out(guard, BH_DROP_SPOOFED_REMOTE);
+		nft_guard_unless_pair(guard, chain, NFT_GUARD_SPEAKS);
 	}
-	own_address(guard, chain, false);
+	own_address(guard, chain, false, "own_judged");
 }
 
 static void own_solicited(struct nft_guard *guard)
 {
 	int chain = nft_guard_chain(guard, "own_solicited");
 
+	if (guard->table == NFT_TABLE_BRIDGE)
+		nft_guard_unless_pair(guard, chain, NFT_GUARD_SPEAKS);
 	nft_guard_rule(guard, chain);
 	nft_guard_with(guard, true, NFT_PAYLOAD_TRANSPORT_HEADER, NFT_ND_TARGET, 16, NFT_GUARD_TARGETS);
 	nft_guard_goto(guard, "own_judged");
@@ -157,6 +201,8 @@ void nft_guard_own_render(struct nft_guard *guard)
 	own_4(guard);
 	own_6(guard);
 	own_solicited(guard);
+	own_advertised(guard);
+	own_group(guard);
 	own_dhcp(guard);
 	own_judged(guard);
 }

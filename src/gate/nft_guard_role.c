@@ -10,7 +10,7 @@
 #define SET_SERVERS    "dhcp_servers"
 #define PROTOCOL_PIM   103
 
-static void stamps_add(struct nft_guard *guard, const char *name, uint32_t permit, const char *comment)
+void nft_guard_stamps_add(struct nft_guard *guard, const char *name, uint32_t permit, const char *comment)
 {
 	const struct table *table = guard->door->table;
 	struct nft_set description = {.name = (char *)name,
@@ -96,8 +96,8 @@ void nft_guard_role_render(struct nft_guard *guard)
 	int chain;
 
 	guard->table = NFT_TABLE_INET;
-	stamps_add(guard, SET_ROUTERS, BH_CLASS_PERMIT_ROUTER, "permit: router");
-	stamps_add(guard, SET_SERVERS, BH_CLASS_PERMIT_DHCP_SERVER, "permit: dhcp-server");
+	nft_guard_stamps_add(guard, SET_ROUTERS, BH_CLASS_PERMIT_ROUTER, "permit: router");
+	nft_guard_stamps_add(guard, SET_SERVERS, BH_CLASS_PERMIT_DHCP_SERVER, "permit: dhcp-server");
 	chain = nft_base_chain_add(guard->ruleset, guard->table, "prerouting_whole", NF_INET_PRE_ROUTING,
 				   PRIORITY_WHOLE);
 	nft_guard_rule(guard, chain);

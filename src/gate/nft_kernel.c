@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gate/nft_attr.h"
-
 #define QUERY_BUFFER 1024u
 
 /* ---- Features ---- */
@@ -88,6 +86,9 @@ int nft_features_probe(struct nft_link *link, struct nft_features *ret_features,
 	nft_rule_begin(&writer, &ruleset, NFT_TABLE_INET, chain);
 	nft_rule_reject(&writer, false);
 	nft_rule_end(&writer, NULL, NULL);
+	nft_rule_begin(&writer, &ruleset, NFT_TABLE_INET, chain);
+	nft_rule_connections(&writer, 1, NULL);
+	nft_rule_end(&writer, NULL, NULL);
 	rc = ruleset.failed ? error_set(error, -ENOMEM, "memory is short") : probe(link, NFPROTO_IPV4, 0, NULL, error);
 	if (rc == 0) {
 		const struct nft_rule *rules = ruleset.tables[NFT_TABLE_INET].chains.items[chain].rules.items;
@@ -98,6 +99,7 @@ int nft_features_probe(struct nft_link *link, struct nft_features *ret_features,
 		features.log = probe(link, NFPROTO_IPV4, 0, &rules[1], NULL) == 0;
 		features.route = probe(link, NFPROTO_IPV4, 0, &rules[2], NULL) == 0;
 		features.reject = probe(link, NFPROTO_INET, 0, &rules[3], NULL) == 0;
+		features.limit = probe(link, NFPROTO_INET, 0, &rules[4], NULL) == 0;
 		*ret_features = features;
 	}
 	nft_ruleset_free(&ruleset);
@@ -141,6 +143,29 @@ int nft_table_read(struct nft_link *link, enum nft_table_index table, struct nft
 		return rc;
 	*ret_state = state;
 	return 0;
+}
+
+static const struct nlattr *attr_find(const void *data, size_t size, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_payload(data, size)
+	{
+		if (mnl_attr_get_type(attr) == type)
+			return attr;
+	}
+	return NULL;
+}
+
+static const struct nlattr *attr_nested(const struct nlattr *nest, uint16_t type)
+{
+	return nest ? attr_find(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), type) : NULL;
+}
+
+static const struct nlattr *attr_of(const struct nlmsghdr *message, uint16_t type)
+{
+	return attr_find(mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg)),
+			 mnl_nlmsg_get_payload_len(message) - sizeof(struct nfgenmsg), type);
 }
 
 static uint32_t value_of(const struct nlattr *data)
@@ -335,12 +360,20 @@ static uint64_t message_hash(const struct nlmsghdr *message, uint64_t hash, uint
 	return hash;
 }
 
+static bool is_ours(const struct nlmsghdr *message)
+{
+	/* The table's name is attribute 1 of chains, rules, sets and lists of elements. */
+	const struct nlattr *table = attr_of(message, NFTA_RULE_TABLE);
+
+	return table && strcmp(mnl_attr_get_str(table), NFT_GATE_TABLE) == 0;
+}
+
 static int chain_answer(void *arg, const struct nlmsghdr *answer)
 {
 	const struct nlattr *name = attr_of(answer, NFTA_CHAIN_NAME);
 	struct digest *digest;
 
-	if (!answer_is_ours(answer) || !name)
+	if (!is_ours(answer) || !name)
 		return 0;
 	digest = digest_of(arg, "chain", mnl_attr_get_str(name));
 	if (!digest)
@@ -354,7 +387,7 @@ static int rule_answer(void *arg, const struct nlmsghdr *answer)
 	const struct nlattr *chain = attr_of(answer, NFTA_RULE_CHAIN);
 	struct digest *digest;
 
-	if (!answer_is_ours(answer) || !chain)
+	if (!is_ours(answer) || !chain)
 		return 0;
 	digest = digest_of(arg, "rules of chain", mnl_attr_get_str(chain));
 	if (!digest)
@@ -371,7 +404,7 @@ static int set_answer(void *arg, const struct nlmsghdr *answer)
 	const struct nlattr *flags = attr_of(answer, NFTA_SET_FLAGS);
 	char **slot;
 
-	if (!answer_is_ours(answer) || !name)
+	if (!is_ours(answer) || !name)
 		return 0;
 	if (flags && ntohl(mnl_attr_get_u32(flags)) & NFT_SET_EVAL)
 		return 0; /* packets fill it */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* ARP (RFC 826, 5227) and IPv6 neighbour discovery (RFC 4861, 4862): nobody speaks for an address that is not its own.
- * Whom a port asks for is not judged here: its neighbours' addresses can be found out, not their doors opened. */
+ * A question, or an answer, comes only to a port that may have to do with its sender. */
 #include <linux/if_ether.h>
 
 #include "gate/nft_guard.h"
@@ -91,6 +91,7 @@ void nft_neighbour_own_arp(struct nft_guard *guard)
 	nft_rule_load(&guard->writer, NFT_PAYLOAD_NETWORK_HEADER, ARP_SENDER, 4, 0);
 	nft_rule_in(&guard->writer, false, NFT_GUARD_LOCAL_4);
 	nft_guard_refuse_out(guard, BH_DROP_SPOOFED_REMOTE);
+	nft_guard_unless_pair(guard, chain, NFT_GUARD_SPEAKS);
 	nft_guard_rule_of(guard, chain, ETH_P_ARP);
 	nft_guard_with(guard, true, NFT_PAYLOAD_NETWORK_HEADER, ARP_TARGET, 4, NFT_GUARD_OWN_4);
 	nft_guard_pass(guard, NULL);

@@ -14,6 +14,7 @@ struct nft_features {
 	bool owner; /* tables that belong to us and outlive us */
 	bool conntrack;
 	bool log;   /* NFLOG */
+	bool limit; /* `ct count`: how many connections somebody has */
 	bool route; /* `meta rtclassid`: tells packets that have a route */
 	bool reject;
 };
@@ -26,6 +27,7 @@ struct nft_settings {
 	/* Alone: the bit of the mark that says that `inet` has judged the packet and let it pass. Whatever enters the
 	 * host or is made here loses it first; what has it not goes to no port. 0 otherwise. */
 	uint32_t judged;
+	uint32_t flows; /* alone: connections that a port may have opened */
 };
 
 /* Interfaces of the door's sets. Borrowed. */

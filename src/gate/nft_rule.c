@@ -154,18 +154,23 @@ static void compare(struct nft_rule_writer *writer, uint32_t op, const void *dat
 }
 
 /* register = (register & mask) ^ xor */
-static void bitwise(struct nft_rule_writer *writer, const void *mask, const void * xor, uint32_t size)
+static void bitwise_at(struct nft_rule_writer *writer, const void *mask, const void * xor, uint32_t size, uint32_t reg)
 {
 	struct nftnl_expr *expr = expr_add(writer, "bitwise");
 
 	if (!expr)
 		return;
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, REG_FIRST);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, REG_FIRST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, reg);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, reg);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, size);
 	expr_data(writer, expr, NFTNL_EXPR_BITWISE_MASK, mask, size);
 	expr_data(writer, expr, NFTNL_EXPR_BITWISE_XOR, xor, size);
+}
+
+static void bitwise(struct nft_rule_writer *writer, const void *mask, const void * xor, uint32_t size)
+{
+	bitwise_at(writer, mask, xor, size, REG_FIRST);
 }
 
 /* Registers compare as bytes: numbers in host order must be turned for < and >. */
@@ -250,12 +255,17 @@ void nft_rule_mark(struct nft_rule_writer *writer, uint32_t mask, enum nft_cmp_o
 	compare(writer, op, ordered ? &turned : &value, sizeof(value));
 }
 
+void nft_rule_load_stamp_at(struct nft_rule_writer *writer, uint32_t mask, uint32_t word)
+{
+	uint32_t zero = 0, reg = word ? REG_WORD(word) : REG_FIRST;
+
+	meta_load_to(writer, NFT_META_MARK, reg);
+	bitwise_at(writer, &mask, &zero, sizeof(mask), reg);
+}
+
 void nft_rule_stamp_in(struct nft_rule_writer *writer, uint32_t mask, bool not, const char *set)
 {
-	uint32_t zero = 0;
-
-	meta_load(writer, NFT_META_MARK);
-	bitwise(writer, &mask, &zero, sizeof(mask));
+	nft_rule_load_stamp_at(writer, mask, 0);
 	lookup_set(writer, not, set);
 }
 
@@ -416,6 +426,23 @@ static struct nftnl_expr *limit_make(bool answer)
 	return expr;
 }
 
+/* Takes `stateful`; NULL: memory is short. */
+static void set_update(struct nft_rule_writer *writer, const char *set, uint32_t operation, struct nftnl_expr *stateful)
+{
+	struct nftnl_expr *expr = stateful ? expr_add(writer, "dynset") : NULL;
+
+	if (!expr) {
+		if (stateful)
+			nftnl_expr_free(stateful);
+		writer->failed = true;
+		return;
+	}
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, REG_FIRST);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, operation);
+	expr_text(writer, expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
+	nftnl_expr_add_expr(expr, NFTNL_EXPR_DYNSET_EXPR, stateful);
+}
+
 void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample)
 {
 	static const char *const sets[] = {
@@ -424,7 +451,6 @@ void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample)
 		[NFT_SAMPLE_SENDER] = NFT_SET_REPORTED_SENDERS,
 		[NFT_SAMPLE_ANSWER] = NFT_SET_ANSWERED,
 	};
-	struct nftnl_expr *expr, *limit;
 
 	if (sample == NFT_SAMPLE_SENDER || sample == NFT_SAMPLE_ANSWER) {
 		nft_rule_ethernet(writer);
@@ -432,16 +458,24 @@ void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample)
 	} else {
 		meta_load(writer, sample == NFT_SAMPLE_OUTPUT ? NFT_META_OIF : NFT_META_IIF);
 	}
-	expr = expr_add(writer, "dynset");
-	limit = expr ? limit_make(sample == NFT_SAMPLE_ANSWER) : NULL;
-	if (!limit) {
-		writer->failed = true;
-		return;
-	}
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, REG_FIRST);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
-	expr_text(writer, expr, NFTNL_EXPR_DYNSET_SET_NAME, sets[sample]);
-	nftnl_expr_add_expr(expr, NFTNL_EXPR_DYNSET_EXPR, limit);
+	set_update(writer, sets[sample], NFT_DYNSET_OP_UPDATE, limit_make(sample == NFT_SAMPLE_ANSWER));
+}
+
+static struct nftnl_expr *connlimit_fill(struct nftnl_expr *expr, uint32_t most)
+{
+	if (!expr)
+		return NULL;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CONNLIMIT_COUNT, most);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+	return expr;
+}
+
+void nft_rule_connections(struct nft_rule_writer *writer, uint32_t most, const char *set)
+{
+	if (set)
+		set_update(writer, set, NFT_DYNSET_OP_ADD, connlimit_fill(nftnl_expr_alloc("connlimit"), most));
+	else
+		connlimit_fill(expr_add(writer, "connlimit"), most);
 }
 
 void nft_rule_load_link(struct nft_rule_writer *writer, bool output)

@@ -81,8 +81,11 @@ enum nft_sample { NFT_SAMPLE_INPUT, NFT_SAMPLE_OUTPUT, NFT_SAMPLE_SENDER, NFT_SA
 #define NFT_SET_REPORTED_SENDERS "reported_senders" /* by MAC address */
 #define NFT_SET_ANSWERED	 "answered"	    /* by MAC address: senders that were told that they are refused */
 void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample);
+/* … there are more connections than `most` with the key that was loaded, which the set counts; with none, at all. */
+void nft_rule_connections(struct nft_rule_writer *writer, uint32_t most, const char *set);
 
 /* Building blocks, for what has no name above. A key is made of words of 4 bytes; a field begins at a word. */
+void nft_rule_load_stamp_at(struct nft_rule_writer *writer, uint32_t mask, uint32_t word);
 void nft_rule_load_link(struct nft_rule_writer *writer, bool output); /* the interface's index, word 0 */
 void nft_rule_load(struct nft_rule_writer *writer, enum nft_payload_bases base, uint32_t offset, uint32_t length,
 		   uint32_t word);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "gate/nft_watch.h"
 
+#include "gate/nft_calls.h"
+
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <stdlib.h>
@@ -14,17 +16,20 @@
 #define LOG_RECEIVE_BUFFER    (512 << 10)
 /* Messages read before others have their turn: a flood of reports must not hold the daemon. */
 #define READS_PER_TURN 64
+/* Nothing tells of a sysctl that changes. */
+#define CALLS_LOOK_MS 500
 
 struct nft_watch {
 	struct nft_gate *nft;
 	struct gate_callbacks callbacks;
 	struct mnl_socket *events, *log;
-	struct loop_source *events_source, *log_source;
+	struct loop_source *events_source, *log_source, *calls_source;
 	uint8_t *buffer;
 	/* Of a transaction that is being told, until its end names who made it. */
 	char what[160];
 	unsigned int changes;
-	uint64_t lost; /* reports */
+	uint64_t lost;	/* reports */
+	bool calls_off; /* and told */
 };
 
 void nft_watch_free(struct nft_watch *watch)
@@ -33,6 +38,7 @@ void nft_watch_free(struct nft_watch *watch)
 		return;
 	loop_remove(watch->events_source);
 	loop_remove(watch->log_source);
+	loop_remove(watch->calls_source);
 	if (watch->events)
 		mnl_socket_close(watch->events);
 	if (watch->log)
@@ -295,6 +301,33 @@ static int log_open(struct nft_watch *watch, struct loop *loop, struct error *er
 	return 0;
 }
 
+/* ---- Bridge netfilter ---- */
+
+static void calls_look(struct loop *loop, void *arg)
+{
+	struct nft_watch *watch = arg;
+	struct text drift = {0};
+	bool off = nft_calls_check(watch->nft, &drift) > 0, told = watch->calls_off;
+
+	(void)loop;
+	watch->calls_off = off;
+	if (off && !told && watch->callbacks.on_drift)
+		watch->callbacks.on_drift(watch->callbacks.arg, text_string(&drift), "");
+	text_free(&drift);
+}
+
+static int calls_open(struct nft_watch *watch, struct loop *loop, struct error *error)
+{
+	int rc;
+
+	if (!watch->nft->settings.alone)
+		return 0;
+	rc = loop_add_timer(loop, calls_look, watch, &watch->calls_source);
+	if (rc == 0)
+		rc = loop_set_timer(watch->calls_source, CALLS_LOOK_MS, CALLS_LOOK_MS);
+	return rc < 0 ? error_set(error, rc, "nftables: watching bridge netfilter: %s", strerror(-rc)) : 0;
+}
+
 int nft_gate_watch(struct nft_gate *nft, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error)
 {
 	struct nft_watch *watch = calloc(1, sizeof(*watch));
@@ -310,6 +343,8 @@ int nft_gate_watch(struct nft_gate *nft, struct loop *loop, const struct gate_ca
 		rc = events_open(watch, loop, error);
 		if (rc == 0)
 			rc = log_open(watch, loop, error);
+		if (rc == 0)
+			rc = calls_open(watch, loop, error);
 	}
 	if (rc < 0) {
 		nft_watch_free(watch);

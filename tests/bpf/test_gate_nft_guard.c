@@ -45,6 +45,15 @@ static void arp_send(struct lab_box *from, const struct mac *mac, uint8_t operat
 	nft_lab_frame(from, "eth0", frame, sizeof(frame), 0);
 }
 
+/* Counts ARP that leaves by this interface, for nft_lab_right_stamps(). */
+static void arp_count(const char *interface)
+{
+	lab_run(lab, NULL,
+		"nft 'add chain netdev lab seen_%s { type filter hook egress device %s priority 0; }; "
+		"add counter netdev lab right_%s; add rule netdev lab seen_%s ether type arp counter name right_%s'",
+		interface, interface, interface, interface, interface);
+}
+
 static void test_the_ruleset_reads_well(void **state)
 {
 	char *policy;
@@ -154,6 +163,39 @@ static void test_arp_speaks_for_itself(void **state)
 	assert_int_equal(nft_lab_dropped("arp_spoof"), before + 4);
 }
 
+#define APART                                  \
+	"version: 1\n"                         \
+	"zones:\n"                             \
+	"  red: { members: { name: a* } }\n"   \
+	"  blue: { members: { name: b* } }\n"  \
+	"  green: { members: { name: c* } }\n" \
+	"rules:\n"                             \
+	"  - { from: red, to: blue, allow: tcp/80 }\n"
+
+/* Asked, or announced to, is only who may have to do with the sender, one way or the other. */
+static void test_arp_comes_to_those_it_concerns(void **state)
+{
+	struct lab_box *a = lab_box_add(lab, "a"), *b = lab_box_add(lab, "b"), *c = lab_box_add(lab, "c");
+	uint8_t own = a->addresses[0].bytes[3];
+
+	(void)state;
+	nft_lab_start();
+	nft_lab_apply(APART);
+	arp_count("vb");
+	arp_count("vc");
+	arp_count("va");
+	arp_send(a, &a->mac, 1, own, b->addresses[0].bytes[3]);
+	arp_send(a, &a->mac, 1, own, own);
+	arp_send(b, &b->mac, 2, b->addresses[0].bytes[3], own);
+	assert_int_equal(nft_lab_right_stamps("vb", 2), 2);
+	assert_int_equal(nft_lab_right_stamps("va", 2), 2); /* b's kernel has answered, too */
+	arp_send(a, &a->mac, 1, own, c->addresses[0].bytes[3]);
+	arp_send(c, &c->mac, 1, c->addresses[0].bytes[3], own);
+	assert_true(nft_lab_dropped_at_least("for_neighbours", 7) >= 7);
+	assert_int_equal(nft_lab_right_stamps("vc", 0), 0);
+	assert_int_equal(nft_lab_right_stamps("va", 0), 0);
+}
+
 #define TEST(test)                                                 \
 	{                                                          \
 #test, test, alone_setup, nft_lab_teardown, &plain \
@@ -163,10 +205,9 @@ int main(void)
 {
 	static bool plain = true;
 	const struct CMUnitTest tests[] = {
-		TEST(test_the_ruleset_reads_well),
-		TEST(test_a_port_is_known_by_sets_alone),
-		TEST(test_unjudged_frames_go_nowhere),
-		TEST(test_arp_speaks_for_itself),
+		TEST(test_the_ruleset_reads_well),	   TEST(test_a_port_is_known_by_sets_alone),
+		TEST(test_unjudged_frames_go_nowhere),	   TEST(test_arp_speaks_for_itself),
+		TEST(test_arp_comes_to_those_it_concerns),
 	};
 
 	return cmocka_run_group_tests_name("gate_nft_guard", tests, NULL, NULL);

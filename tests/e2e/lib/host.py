@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -41,6 +42,12 @@ def wait_until(condition, timeout=5.0, what="condition"):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not come true within {timeout} s")
         time.sleep(0.01)
+
+
+def for_nft_alone(policy):
+    """The same policy, to be held by nftables alone. No line moves."""
+    changed = re.sub(r"^settings: \{", "settings: { gates: [ nft ],", policy, count=1, flags=re.MULTILINE)
+    return changed if changed != policy else f"{policy.rstrip()}\nsettings: {{ gates: [ nft ] }}\n"
 
 
 class Container:
@@ -88,6 +95,7 @@ class Host:
         self.log_path = f"{self.directory}/daemon.log"
         self.daemon = None
         self.options = ()  # of every start of the daemon
+        self.nft_alone = False  # every policy has `gates: [ nft ]`
         self.holder = False  # it would outlive a test that is killed, and keep its namespace
         self.containers = {}
         self.bridges = {}
@@ -192,7 +200,7 @@ class Host:
     def policy(self, text, name="policy.yaml"):
         """Written aside and renamed, as an editor would."""
         temporary = self.policy_dir / f".{name}.new"
-        temporary.write_text(text)
+        temporary.write_text(for_nft_alone(text) if self.nft_alone else text)
         temporary.rename(self.policy_dir / name)
 
     def start(self, *options, wait=True, timeout=15.0):

@@ -36,6 +36,18 @@ def with_options(test, *options):
     return variant
 
 
+def nft_alone(test):
+    """The same test once more, with nftables alone: test_x_nft."""
+
+    def variant(host):
+        host.nft_alone = True
+        test(host)
+
+    variant.__name__ = f"{test.__name__}_nft"
+    variant.__doc__ = f"{test.__doc__.strip().splitlines()[0].rstrip('.')} (nftables alone)"
+    return variant
+
+
 def _run_one(test):
     host = None
     try:
