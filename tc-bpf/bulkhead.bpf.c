@@ -55,8 +55,13 @@ static __always_inline int gate_judge(struct __sk_buff *skb, struct packet *pack
 	}
 	if (unlikely(packet->ethertype == ETH_P_ARP))
 		return arp_judge(skb, packet, port);
-	if (unlikely(packet->flags & PACKET_LATER))
-		return fragment_follow(packet, port);
+	if (unlikely(packet->flags & (PACKET_FIRST | PACKET_LATER))) {
+		reason = fragment_length_check(packet);
+		if (reason)
+			return reason;
+		if (packet->flags & PACKET_LATER)
+			return fragment_follow(packet, port);
+	}
 	if (unlikely(packet_is_life(packet))) {
 		reason = packet_is_nd(packet) ? nd_judge(skb, packet, port) : life_judge(skb, packet, port);
 		if (reason)
@@ -70,12 +75,11 @@ static __always_inline int gate_judge(struct __sk_buff *skb, struct packet *pack
 /* A datagram's first part brings leave for the others, if it may pass itself. */
 static __noinline int gate_first(struct packet *packet, const struct bh_port *port, __u32 reason)
 {
-	int refused = fragment_length_check(packet);
+	int refused;
 
 	if (!packet_passes(packet, reason))
 		return reason;
-	if (!refused)
-		refused = fragment_note(packet, port);
+	refused = fragment_note(packet, port);
 	if (!refused)
 		return reason;
 	packet->flags &= ~PACKET_AUDITED;

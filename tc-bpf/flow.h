@@ -123,7 +123,8 @@ static __always_inline bool flow_plain(struct bh_flow *flow, const struct packet
 		return false;
 	if (packet->key.protocol == IPPROTO_TCP) {
 		if (flow->tcp_state != BH_TCP_ESTABLISHED ||
-		    (packet->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
+		    (packet->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK ||
+		    !tcp_fits(flow, packet, forward ? 0 : 1))
 			return false;
 		tcp_follow(flow, packet, forward ? 0 : 1);
 	}
@@ -293,7 +294,7 @@ static __always_inline void flow_fill(struct bh_flow *flow, const struct packet 
 		flow->flags |= BH_FLOW_PEER_LOCAL;
 	if (packet->key.protocol == IPPROTO_TCP) {
 		flow->tcp_state = BH_TCP_SYN_SENT;
-		tcp_start(flow, packet, packet->window_scale);
+		tcp_begin(flow, packet, 0, packet->window_scale);
 	}
 }
 
@@ -379,6 +380,8 @@ static __noinline int flow_rejudge(struct packet *packet, const struct bh_port *
 	reason = flow_judge(packet, flow->direction, src, dst);
 	packet->staged = 0; /* that is told of a flow once, at its start */
 	if (!packet_passes(packet, reason)) {
+		if (flow_forward(flow, packet) && flow_stamp(flow, packet))
+			return reason; /* who is not its opener ends nothing of his */
 		if (reason < BH_DROP_CLOSED)
 			reason = BH_DROP_REVOKED;
 		goto forget;
@@ -430,6 +433,8 @@ static __noinline int flow_continue(struct __sk_buff *skb, struct packet *packet
 	before = flow->tcp_state;
 	if (packet->key.protocol == IPPROTO_TCP) {
 		reason = tcp_step(skb, flow, packet, forward ? 0 : 1);
+		if (reason == BH_ALLOW_FLOW)
+			packet->decision = flow->decision;
 		if (reason)
 			return reason;
 	}

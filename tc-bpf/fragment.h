@@ -93,9 +93,6 @@ __noinline int fragment_follow(struct packet *packet, const struct bh_port *port
 
 	if (!packet || !port)
 		return BH_DROP_INTERNAL;
-	reason = fragment_length_check(packet);
-	if (reason)
-		return reason;
 	fragment_key_fill(&key, packet, port);
 	place = fragment_place(&key, port->index);
 	entry = bpf_map_lookup_elem(&fragments, &place);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* ICMP errors: let through only when the packet that they quote is of an open flow of this port, went the other way,
- * and came from where the error goes. They may come from any router. They never lengthen a flow. */
+ * came from where the error goes, and, of TCP, may be under way now. They may come from any router. They never lengthen
+ * a flow. */
 #ifndef BULKHEAD_BPF_ICMP_H
 #define BULKHEAD_BPF_ICMP_H
 
@@ -56,8 +57,9 @@ static __always_inline int icmp_quote_addresses(struct __sk_buff *skb, const str
 	return BH_REASON_NONE;
 }
 
-/* The key of the flow that an error quotes. Global, as it holds whole headers on its stack. */
-__noinline int icmp_quote(struct __sk_buff *skb, const struct packet *packet, struct bh_flow_key *key)
+/* The key of the flow that an error quotes, and of TCP the sequence number. Global, as it holds whole headers on its
+ * stack. */
+__noinline int icmp_quote(struct __sk_buff *skb, struct packet *packet, struct bh_flow_key *key)
 {
 	bool outward;
 	__u8 head[8];
@@ -89,6 +91,8 @@ __noinline int icmp_quote(struct __sk_buff *skb, const struct packet *packet, st
 	} else if (key->protocol != IPPROTO_ICMP && key->protocol != IPPROTO_ICMPV6) {
 		key->own_port = *(__u16 *)(head + (outward ? 0 : 2));
 		key->remote_port = *(__u16 *)(head + (outward ? 2 : 0));
+		__builtin_memcpy(&packet->seq, head + 4, sizeof(packet->seq)); /* of these, only TCP's is one */
+		packet->seq = bpf_ntohl(packet->seq);
 	}
 	return BH_REASON_NONE;
 }
@@ -103,6 +107,14 @@ static __always_inline void flow_key_swap(struct bh_flow_key *one, struct bh_flo
 		left[i] = right[i];
 		right[i] = word;
 	}
+}
+
+/* The container's own word on what it was sent needs no proof. */
+static __always_inline bool icmp_sequence_fits(const struct bh_flow *flow, const struct packet *packet)
+{
+	if (packet->key.protocol != IPPROTO_TCP || packet->direction == BH_EVENT_FROM_PORT)
+		return true;
+	return tcp_quotable(flow, packet->seq, flow->direction == BH_FLOW_OUT ? 0 : 1);
 }
 
 /* The quoted flow takes the place of the packet's key meanwhile: the look-ups and the judgement are the flow's. */
@@ -138,6 +150,8 @@ static __noinline int icmp_error(struct __sk_buff *skb, struct packet *packet, c
 		reason = BH_DROP_ICMP_UNRELATED;
 	} else if (packet->stamp == BH_CLASS_REMOTE && flow->flags & BH_FLOW_PEER_LOCAL) {
 		reason = BH_DROP_SPOOFED_REMOTE;
+	} else if (!icmp_sequence_fits(flow, packet)) {
+		reason = BH_DROP_ICMP_UNRELATED;
 	} else {
 		__u32 decision = flow->decision;
 

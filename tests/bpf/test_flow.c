@@ -442,9 +442,13 @@ static void test_opener(void **state)
 	assert_true(flow.flags & BH_FLOW_PEER_LOCAL);
 	FROM(b, BH_ALLOW_FLOW, .from = "10.0.0.3", .to = "10.0.0.2", .protocol = TCP, .sport = 443, .dport = 40000,
 	     .flags = SYN | ACK, .ack = 1);
-	TO(b, ROUTER, BH_DROP_REVOKED, .from = "10.0.0.2", .to = "10.0.0.3", .protocol = TCP, .dport = 443,
+	/* Not its opener's, and not allowed itself: refused, and the opener's flow goes on. */
+	TO(b, ROUTER, BH_DENY_DEFAULT, .from = "10.0.0.2", .to = "10.0.0.3", .protocol = TCP, .dport = 443,
 	   .flags = ACK);
-	assert_false(flow_get(&world.b, &key, &flow));
+	assert_true(flow_get(&world.b, &key, &flow));
+	assert_int_equal(flow.opener, FRONT);
+	TO(b, FRONT, BH_ALLOW_FLOW, .from = "10.0.0.2", .to = "10.0.0.3", .protocol = TCP, .dport = 443, .flags = ACK,
+	   .seq = 1, .ack = 1);
 }
 
 /* The opener's identity is gone from the policy: its own port judges the flow by what it is now. */
@@ -470,8 +474,9 @@ static void test_retired_opener(void **state)
 	assert_int_equal(flow.generation, 2);
 	assert_int_equal(flow.opener, FRONT);
 	/* And a packet with the old one is not believed any more. */
-	TO(b, RETIRED, BH_DROP_REVOKED, .from = "10.0.0.2", .to = "10.0.0.3", .protocol = TCP, .dport = 443,
+	TO(b, RETIRED, BH_DENY_DEFAULT, .from = "10.0.0.2", .to = "10.0.0.3", .protocol = TCP, .dport = 443,
 	   .flags = ACK, .seq = 1, .ack = 1);
+	assert_true(flow_get(&world.b, &key, &flow));
 }
 
 /* A remote opener is found again by its address, whose class may be another now. */

@@ -176,8 +176,10 @@ def test_path_mtu(host):
         got = alice.sniff_stop(heard)
         tap.expect(any(kind in frame[34:56] for frame in got), f"the error for {address} was needed and came")
     # mallory tells alice of a path that is none of its business; and the server, of a flow that it has with nobody.
+    heard = server.sniff_start("eth0")
     connection = alice.connect("10.77.0.5", 80, source_port=5555)
     tap.expect(alice.exchange(connection), "an open connection")
+    sent = [f[14:] for f in server.sniff_stop(heard) if f[12:14] == b"\x08\x00" and f[34:38] == struct.pack("!HH", 5555, 80)]
     for source, quoted in (
         ("10.77.0.2", frames.tcp("10.77.0.3", "10.77.0.5", 5555, 80, frames.ACK)),
         ("10.77.0.2", frames.tcp("10.77.0.3", "10.77.0.2", 5555, 80, frames.ACK)),
@@ -187,16 +189,23 @@ def test_path_mtu(host):
         )
         tap.expect(gets_not(alice, lambda: mallory.send_frame("eth0", forged), b"\x03\x04"), "a forged error")
     host.wait_flow(from_="mallory", reason="icmp-unrelated", verdict="deny")
-    honest = frames.too_big("10.77.0.5", "10.77.0.3", 1280, frames.tcp("10.77.0.3", "10.77.0.5", 5555, 80, frames.ACK))
+    honest = frames.too_big("10.77.0.5", "10.77.0.3", 1280, sent[-1])
     needle = struct.pack("!HH", 0, 1280) + b"\x45"
     tap.expect(
         gets(alice, lambda: server.send_frame("eth0", frames.eth(alice.mac(), server.mac(), frames.IPV4, honest)), needle),
         "the other end of the flow may tell of it",
     )
+    guess = bytearray(sent[-1])
+    guess[24] ^= 0x40  # the sequence number
+    guessed = frames.too_big("10.77.0.5", "10.77.0.3", 1280, bytes(guess))
+    tap.expect(
+        gets_not(alice, lambda: server.send_frame("eth0", frames.eth(alice.mac(), server.mac(), frames.IPV4, guessed)), needle),
+        "but not without having seen what it quotes",
+    )
     stranger = frames.too_big("10.77.0.5", "10.77.0.3", 1280, frames.tcp("10.77.0.3", "10.77.0.5", 6666, 80, frames.ACK))
     tap.expect(
         gets_not(alice, lambda: server.send_frame("eth0", frames.eth(alice.mac(), server.mac(), frames.IPV4, stranger)), needle),
-        "but of no flow that there is not",
+        "and of no flow that there is not",
     )
     wait_until(lambda: alice.exchange(connection, b"x" * 4000), 3, "the connection goes on")
 
