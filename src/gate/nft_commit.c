@@ -244,39 +244,6 @@ static int ports_remember(struct nft_gate *nft, const struct gate_desired *desir
 
 /* ---- Committing ---- */
 
-/* After a transaction: what the kernel has is `applied`, unless others wrote at the same time. */
-static void applied_note(struct nft_gate *nft, uint32_t generation_before)
-{
-	uint32_t generation = 0;
-
-	nft_snapshot_free(nft->snapshot);
-	nft->snapshot = NULL;
-	nft->known = nft->own || nft_snapshot_take(&nft->link, &nft->snapshot) == 0;
-	if (nft_link_generation(&nft->link, &generation) < 0)
-		nft->known = false;
-	/* One transaction is one step: more means that somebody else's came between. */
-	if (!nft->own && generation != generation_before + 1)
-		nft->known = false;
-	nft->kernel_generation = generation;
-}
-
-static int commit_batch(struct nft_gate *nft, struct nft_batch *batch, struct error *error)
-{
-	uint32_t before = 0;
-	bool empty = nft_batch_empty(batch);
-	int rc;
-
-	if (empty)
-		return 0;
-	nft_link_generation(&nft->link, &before);
-	rc = nft_batch_commit(batch, error);
-	if (rc == 0)
-		applied_note(nft, before);
-	else if (rc == -ENOBUFS)
-		nft->known = false;
-	return rc;
-}
-
 /* Sets by name, from one ruleset to the other. */
 static void sets_diff(struct nft_batch *batch, const struct nft_ruleset *from, const struct nft_ruleset *to)
 {
@@ -315,7 +282,7 @@ static int commit_sets(struct nft_gate *nft, const struct desired_door *wanted, 
 		error_set(error, rc, "nftables: memory is short");
 	} else {
 		sets_diff(&batch, &nft->applied, &next);
-		rc = commit_batch(nft, &batch, error);
+		rc = nft_transact(nft, &batch, error);
 	}
 	if (rc == 0)
 		sets_take(&nft->applied, &next);
@@ -324,32 +291,10 @@ static int commit_sets(struct nft_gate *nft, const struct desired_door *wanted, 
 	return rc;
 }
 
-static int commit_write(struct nft_gate *nft, struct nft_ruleset *next, struct nft_batch *batch,
-			struct nft_carry *carry, struct error *error)
-{
-	struct nft_table_state states[NFT_TABLE_COUNT] = {0};
-	int rc = 0;
-
-	if (!nft->known)
-		rc = nft_table_states(&nft->link, states, error);
-	for (size_t i = 0; rc == 0 && i < NFT_TABLE_COUNT; i++) {
-		carry->table = (enum nft_table_index)i;
-		carry->rebuild = !nft->known;
-		if (!nft->known || i == NFT_TABLE_INET)
-			rc = nft_counters_carry(carry);
-		if (rc < 0)
-			return error_set(error, rc, "nftables: reading counters: %s", strerror(-rc));
-		nft_table_diff(batch, nft->known ? &nft->applied : NULL, next, carry->table,
-			       !nft->known && states[i].exists, nft_table_flags(nft));
-	}
-	return rc;
-}
-
 static int commit_all(struct nft_gate *nft, const struct gate_desired *desired, const struct desired_door *wanted,
 		      struct error *error)
 {
 	struct nft_ruleset next;
-	struct nft_batch batch = {0};
 	struct nft_carry carry = {.nft = nft, .next = &next};
 	int rc;
 
@@ -361,12 +306,10 @@ static int commit_all(struct nft_gate *nft, const struct gate_desired *desired, 
 	if (nft->settings.alone)
 		nft_known_render(&next, &nft->settings, desired->table);
 	nft_ruleset_finish(&next);
-	if (rc == 0 && (next.failed || nft_batch_begin(&batch, &nft->link) < 0))
+	if (rc == 0 && next.failed)
 		rc = error_set(error, -ENOMEM, "nftables: memory is short");
 	if (rc == 0)
-		rc = commit_write(nft, &next, &batch, &carry, error);
-	if (rc == 0)
-		rc = commit_batch(nft, &batch, error);
+		rc = nft_transact_ruleset(nft, &next, &carry, error);
 	if (rc == 0) {
 		nft_tallies_apply(nft, &carry);
 		nft_ruleset_free(&nft->applied);
@@ -376,7 +319,6 @@ static int commit_all(struct nft_gate *nft, const struct gate_desired *desired, 
 			nft_tallies_renew(nft, desired);
 	}
 	array_free(&carry.changes);
-	nft_batch_free(&batch);
 	nft_ruleset_free(&next);
 	return rc;
 }
@@ -406,18 +348,42 @@ static int commit_once(struct nft_gate *nft, const struct gate_desired *desired,
 	return rc;
 }
 
-/* Somebody removed, or added, what our difference took for granted. */
+/* Somebody removed, or added, what our difference took for granted; or (-ENOBUFS) it is not known what became of it. */
 static bool is_surprise(int rc)
 {
-	return rc == -ENOENT || rc == -EEXIST || rc == -EBUSY || rc == -EINVAL;
+	return rc == -ENOENT || rc == -EEXIST || rc == -EBUSY || rc == -EINVAL || rc == -ENOBUFS;
+}
+
+/* By the difference to what is there; from what can be read of it; and from nothing at all. */
+static int commit_somehow(struct nft_gate *nft, const struct gate_desired *desired, const struct desired_door *wanted,
+			  struct error *error)
+{
+	int rc = commit_once(nft, desired, wanted, error);
+
+	if (is_surprise(rc) && nft->known) {
+		nft->known = false;
+		rc = commit_once(nft, desired, wanted, error);
+	}
+	if (is_surprise(rc)) {
+		nft->known = false;
+		nft->raze = true;
+		rc = commit_once(nft, desired, wanted, error);
+		nft->raze = false;
+	}
+	return rc;
 }
 
 int nft_gate_commit(struct nft_gate *nft, const struct gate_desired *desired, struct error *error)
 {
 	struct desired_door wanted = {0};
 	struct error unset = {0};
+	struct text drift = {0};
 	int rc;
 
+	/* What others have done since the last look may have been done to us: a difference would build upon it. */
+	if (!nft->own && nft->known && nft_gate_check(nft, &drift) < 0)
+		nft->known = false;
+	text_free(&drift);
 	rc = nft_calls_ensure(nft, error);
 	if (rc == 0)
 		rc = links_get(nft, desired, &wanted.links, error);
@@ -431,11 +397,7 @@ int nft_gate_commit(struct nft_gate *nft, const struct gate_desired *desired, st
 	if (rc < 0) {
 		error_set(error, rc, "nftables: memory is short");
 	} else {
-		rc = commit_once(nft, desired, &wanted, error);
-		if (is_surprise(rc) && nft->known) {
-			nft->known = false;
-			rc = commit_once(nft, desired, &wanted, error);
-		}
+		rc = commit_somehow(nft, desired, &wanted, error);
 	}
 	desired_free(&wanted);
 	if (rc == 0 && nft_calls_release(nft, &unset) < 0)
@@ -519,7 +481,7 @@ static int close_once(struct nft_gate *nft, const struct gate_desired *desired, 
 		error_set(error, rc, "nftables: reading the open ports: %s", strerror(-rc));
 	} else {
 		sets_diff(&batch, &from, &to);
-		rc = commit_batch(nft, &batch, error);
+		rc = nft_transact(nft, &batch, error);
 	}
 	if (rc == 0 && nft->known)
 		sets_take(&nft->applied, &to);

@@ -95,7 +95,7 @@ static void set_delete(const struct diff *diff, const struct nft_set *set)
 	message_done(diff, nlh);
 }
 
-static uint32_t set_flags(const struct nft_set *set)
+uint32_t nft_set_flags(const struct nft_set *set)
 {
 	return (set->kind == NFT_SET_PLAIN ? 0 : NFT_SET_MAP) | (set->interval ? NFT_SET_INTERVAL : 0) |
 	       (set->fields[0] ? NFT_SET_CONCAT : 0) | (set->samples ? NFT_SET_EVAL | NFT_SET_TIMEOUT : 0) |
@@ -139,7 +139,7 @@ static void set_write(const struct diff *diff, const struct nft_set *set)
 	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, NFT_GATE_TABLE);
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, set->name);
 	mnl_attr_put_u32(nlh, NFTA_SET_ID, htonl(1));
-	mnl_attr_put_u32(nlh, NFTA_SET_FLAGS, htonl(set_flags(set)));
+	mnl_attr_put_u32(nlh, NFTA_SET_FLAGS, htonl(nft_set_flags(set)));
 	mnl_attr_put_u32(nlh, NFTA_SET_KEY_TYPE, htonl(set->key_type));
 	mnl_attr_put_u32(nlh, NFTA_SET_KEY_LEN, htonl(set->key_size));
 	if (set->kind == NFT_SET_VERDICTS) {
@@ -449,5 +449,53 @@ void nft_elements_diff(struct nft_batch *batch, const struct nft_ruleset *from, 
 
 		if (set->kind != NFT_SET_VERDICTS && nft_table_set(diff.from, set->name))
 			set_diff(&diff, set);
+	}
+}
+
+/* Copies a set's description and elements; those of a map borrow the names of the new ruleset's chains. */
+static void set_copy(struct nft_ruleset *to, enum nft_table_index table, const struct nft_set *set)
+{
+	struct nft_set description = *set, *copy;
+
+	memset(&description.elements, 0, sizeof(description.elements));
+	copy = nft_set_add(to, table, &description);
+	for (size_t i = 0; copy && i < set->elements.count; i++) {
+		struct nft_element element = set->elements.items[i];
+		const struct nft_chain *chain =
+			element.chain ? nft_table_chain(&to->tables[table], element.chain) : NULL;
+
+		element.chain = chain ? chain->name : NULL;
+		nft_element_add(to, copy, &element);
+	}
+}
+
+void nft_ahead_diff(struct nft_batch *batch, struct nft_ruleset *from, const struct nft_ruleset *to,
+		    enum nft_table_index table, const struct map *passed_over)
+{
+	struct diff diff = {batch,
+			    table,
+			    nft_table_family[table],
+			    nft_family_name(nft_table_family[table]),
+			    &from->tables[table],
+			    &to->tables[table]};
+
+	for (size_t i = 0; i < diff.to->sets.count; i++) {
+		const struct nft_set *set = diff.to->sets.items[i];
+		struct element_writer in = {&diff, set, NFT_MSG_NEWSETELEM, NULL, NULL};
+
+		if (!set->interval || !set->fields[0] || nft_table_set(diff.from, set->name) ||
+		    (passed_over && map_get_text(passed_over, set->name)))
+			continue;
+		for (size_t j = 0; j < set->elements.count; j++) {
+			const char *name = set->elements.items[j].chain;
+
+			if (!name || nft_table_chain(diff.from, name))
+				continue;
+			chain_write(&diff, nft_table_chain(diff.to, name));
+			nft_chain_add(from, table, name);
+		}
+		set_write(&diff, set);
+		elements_missing(&in, set, NULL);
+		set_copy(from, table, set);
 	}
 }

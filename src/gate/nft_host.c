@@ -168,6 +168,8 @@ static void sender_maps_render(struct nft_host *host, int chain, const char *sen
 	for (size_t i = 0; i < MAP_COUNT; i++) {
 		if (!maps[i])
 			continue;
+		if (i != MAP_PROTOCOLS)
+			nft_set_name_by_content(host->ruleset, NFT_TABLE_INET, maps[i]);
 		nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
 		if (i == MAP_PORTS)
 			nft_rule_map_ports(&writer, maps[i]->name);

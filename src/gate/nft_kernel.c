@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate/nft_attr.h"
+
 #define QUERY_BUFFER 1024u
 
 /* ---- Features ---- */
@@ -143,29 +145,6 @@ int nft_table_read(struct nft_link *link, enum nft_table_index table, struct nft
 		return rc;
 	*ret_state = state;
 	return 0;
-}
-
-static const struct nlattr *attr_find(const void *data, size_t size, uint16_t type)
-{
-	const struct nlattr *attr;
-
-	mnl_attr_for_each_payload(data, size)
-	{
-		if (mnl_attr_get_type(attr) == type)
-			return attr;
-	}
-	return NULL;
-}
-
-static const struct nlattr *attr_nested(const struct nlattr *nest, uint16_t type)
-{
-	return nest ? attr_find(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), type) : NULL;
-}
-
-static const struct nlattr *attr_of(const struct nlmsghdr *message, uint16_t type)
-{
-	return attr_find(mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg)),
-			 mnl_nlmsg_get_payload_len(message) - sizeof(struct nfgenmsg), type);
 }
 
 static uint32_t value_of(const struct nlattr *data)
@@ -360,20 +339,12 @@ static uint64_t message_hash(const struct nlmsghdr *message, uint64_t hash, uint
 	return hash;
 }
 
-static bool is_ours(const struct nlmsghdr *message)
-{
-	/* The table's name is attribute 1 of chains, rules, sets and lists of elements. */
-	const struct nlattr *table = attr_of(message, NFTA_RULE_TABLE);
-
-	return table && strcmp(mnl_attr_get_str(table), NFT_GATE_TABLE) == 0;
-}
-
 static int chain_answer(void *arg, const struct nlmsghdr *answer)
 {
 	const struct nlattr *name = attr_of(answer, NFTA_CHAIN_NAME);
 	struct digest *digest;
 
-	if (!is_ours(answer) || !name)
+	if (!answer_is_ours(answer) || !name)
 		return 0;
 	digest = digest_of(arg, "chain", mnl_attr_get_str(name));
 	if (!digest)
@@ -387,7 +358,7 @@ static int rule_answer(void *arg, const struct nlmsghdr *answer)
 	const struct nlattr *chain = attr_of(answer, NFTA_RULE_CHAIN);
 	struct digest *digest;
 
-	if (!is_ours(answer) || !chain)
+	if (!answer_is_ours(answer) || !chain)
 		return 0;
 	digest = digest_of(arg, "rules of chain", mnl_attr_get_str(chain));
 	if (!digest)
@@ -404,7 +375,7 @@ static int set_answer(void *arg, const struct nlmsghdr *answer)
 	const struct nlattr *flags = attr_of(answer, NFTA_SET_FLAGS);
 	char **slot;
 
-	if (!is_ours(answer) || !name)
+	if (!answer_is_ours(answer) || !name)
 		return 0;
 	if (flags && ntohl(mnl_attr_get_u32(flags)) & NFT_SET_EVAL)
 		return 0; /* packets fill it */

@@ -2,6 +2,7 @@
 #include "gate/nft_model.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,6 +138,43 @@ void nft_element_add(struct nft_ruleset *ruleset, struct nft_set *set, const str
 	if (slot)
 		*slot = *element;
 	else
+		ruleset->failed = true;
+}
+
+/* FNV-1a (Fowler, Noll, Vo), 32 bits. */
+static uint32_t fnv(uint32_t hash, const void *data, size_t size)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 0x01000193u;
+	return hash;
+}
+
+void nft_set_name_by_content(struct nft_ruleset *ruleset, enum nft_table_index table, struct nft_set *set)
+{
+	struct nft_table *of = &ruleset->tables[table];
+	long index = name_find(of->set_names, set->name);
+	uint32_t hash = 0x811c9dc5u;
+	char *name;
+
+	for (size_t i = 0; i < set->elements.count; i++) {
+		const struct nft_element *element = &set->elements.items[i];
+
+		hash = fnv(hash, element->key, sizeof(element->key));
+		hash = fnv(hash, element->key_end, sizeof(element->key_end));
+		if (element->chain)
+			hash = fnv(hash, element->chain, strlen(element->chain));
+	}
+	/* Two of one name with other content, once in 65,536 changes, are changed in place. */
+	if (asprintf(&name, "%s.%04x", set->name, (hash ^ hash >> 16) & 0xffff) < 0 || index < 0) {
+		ruleset->failed = true;
+		return;
+	}
+	map_remove(of->set_names, set->name, strlen(set->name));
+	free(set->name);
+	set->name = name;
+	if (!name_set(of->set_names, name, (size_t)index))
 		ruleset->failed = true;
 }
 

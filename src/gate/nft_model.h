@@ -101,6 +101,9 @@ int nft_base_chain_add(struct nft_ruleset *ruleset, enum nft_table_index table, 
 /* A set whose description is copied (`name` too; `comment` must be static). */
 struct nft_set *nft_set_add(struct nft_ruleset *ruleset, enum nft_table_index table, const struct nft_set *description);
 void nft_element_add(struct nft_ruleset *ruleset, struct nft_set *set, const struct nft_element *element);
+/* Once it is filled, and before a rule names it: a set of concatenated intervals is called after its content, too. What
+ * changes is so another set, which can be there before the rules that look into it: see nft_ahead_diff(). */
+void nft_set_name_by_content(struct nft_ruleset *ruleset, enum nft_table_index table, struct nft_set *set);
 /* Added only once; `comment` may be NULL. */
 void nft_counter_add(struct nft_ruleset *ruleset, enum nft_table_index table, const struct nft_counter *counter);
 
@@ -126,6 +129,17 @@ void nft_elements_diff(struct nft_batch *batch, const struct nft_ruleset *from, 
  * memory is short, and nft(8) prints numbers that it can't read back. */
 #define NFT_TYPEOF_MAX 96u
 size_t nft_typeof_write(const struct nft_set *set, uint8_t data[NFT_TYPEOF_MAX]);
+
+/* What must be there before the transaction that makes `from` into `to`. In sets of concatenated intervals
+ * (nft_set_pipapo.c) packets see what a transaction has put there only at its very end, after the rules: those that
+ * rules begin to use need one of their own before it. Writes these sets of `to` that `from` lacks, with the chains that
+ * they lead to, empty; `from` has them then, as the kernel will. `passed_over` (may be NULL): names that are not to be
+ * used. */
+void nft_ahead_diff(struct nft_batch *batch, struct nft_ruleset *from, const struct nft_ruleset *to,
+		    enum nft_table_index table, const struct map *passed_over);
+
+/* nft's flags of a set. */
+uint32_t nft_set_flags(const struct nft_set *set);
 
 /* NFT_MSG_NEWTABLE / DELTABLE of ours. */
 void nft_table_put(struct nft_batch *batch, uint16_t type, enum nft_table_index table, uint32_t flags);

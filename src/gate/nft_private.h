@@ -32,6 +32,7 @@ struct nft_gate {
 	struct nft_link link;
 	struct nft_ruleset applied;    /* by our last transaction */
 	bool known;		       /* `applied` is what the kernel has */
+	bool raze;		       /* what is there can't be changed in place: tables are deleted and made anew */
 	bool committed;		       /* nft_gate_commit() has succeeded */
 	uint32_t kernel_generation;    /* of the ruleset, after our last transaction */
 	struct nft_snapshot *snapshot; /* then; NULL where tables are owned: nobody else can change them */
@@ -70,6 +71,12 @@ void nft_tallies_renew(struct nft_gate *nft, const struct gate_desired *desired)
 
 /* The generation that tables which judge alone were made of; 0: there are none. */
 int nft_known_generation(struct nft_link *link, uint32_t *ret_generation);
+
+/* One transaction (none when the batch is empty), after which it is noted what is known of the kernel. */
+int nft_transact(struct nft_gate *nft, struct nft_batch *batch, struct error *error);
+/* The one that makes our tables `next`: by the difference to nft->applied, or from what is there when that is not
+ * known. Sets that must be there before come in one of their own. */
+int nft_transact_ruleset(struct nft_gate *nft, struct nft_ruleset *next, struct nft_carry *carry, struct error *error);
 
 /* The socket that owns our tables already, if a daemon before had a holder in this directory (NULL: none); a new one
  * otherwise. */

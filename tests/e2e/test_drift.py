@@ -3,6 +3,7 @@
 """Others take our rules, programs and settings away: it is repaired at once, told of, and nothing leaks meanwhile."""
 
 import json
+import re
 import signal
 import sys
 import time
@@ -97,8 +98,8 @@ def test_flush_unowned(host):
 
 
 def same(ruleset, other):
-    def plain(text):
-        return sorted(line.strip() for line in text.splitlines())
+    def plain(text):  # the elements of a set come in no order; those that packets put there come and go
+        return sorted(re.split(r"[\s,]+", re.sub(r"elements = {[^}]* limit rate [^}]*}", "", text)))
 
     return plain(ruleset) == plain(other)
 

@@ -9,6 +9,7 @@
  * Orders, a line each; RATE frames a second are sent, in turn, from the first one on:
  *
  *     frame PLACE INTERFACE HEX   one more to send; it holds HEX of "BHSTORM!" and the flow's number (two bytes)
+ *     stop                        no more is sent
  *     count                       answered by a line: sent NUMBER drops NUMBER PLACE/FLOW=NUMBER...
  *
  * The end of the orders ends it. */
@@ -257,6 +258,8 @@ static void order_take(char *line)
 
 	if (word && strcmp(word, "count") == 0) {
 		tell();
+	} else if (word && strcmp(word, "stop") == 0) {
+		frames.count = 0;
 	} else if (word && strcmp(word, "frame") == 0) {
 		const char *place = strtok(NULL, " "), *interface = strtok(NULL, " "), *hex = strtok(NULL, " ");
 

@@ -84,7 +84,7 @@ def _payloads(source, target, payload, port):
 class Denied:
     """Frames of every kind that the policy or a guard denies. Where each would arrive is part of it."""
 
-    def __init__(self, host, rate=RATE):
+    def __init__(self, host, rate=RATE, fill=True):
         self.host = host
         self.flows = {}  # number: (words, place where it would arrive)
         names = ("web", "db", "mallory", "cache", "far")
@@ -92,7 +92,8 @@ class Denied:
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         tap.equal(self.process.stdout.readline(), "ready\n", "the storm's first word")
         self.macs = {name: host.containers[name].mac() for name in names}
-        self._all()
+        if fill:
+            self._all()
         self.process.stdin.flush()
 
     def _add(self, words, place, to, target_mac, ethertype, packet, source_mac=None):
@@ -174,6 +175,10 @@ def echo_start(operations, port):
     streams.listen(64)
     threading.Thread(target=operations._serve_datagrams, args=(datagrams,), daemon=True).start()
     threading.Thread(target=operations._serve_streams, args=(streams,), daemon=True).start()
+
+
+def hold_port(operations, port):
+    operations._keep(_server(socket.SOCK_DGRAM, port))
 
 
 class _Datagrams:
@@ -348,6 +353,36 @@ class Allowed:
         lost = {name: sent - back for name, (sent, back, _) in streams.items() if sent != back}
         unsent = {name: unsent for name, (_, _, unsent) in streams.items() if unsent}
         return lost, unsent, sum(numbers[0] for numbers in streams.values()), transfers
+
+
+class Dense(Denied):
+    """The same for flows that are allowed, thousands of frames a second: what is lost for a moment of a few microseconds
+    is seen. From web to the host, and to db."""
+
+    def __init__(self, host, rate=20000):
+        super().__init__(host, rate, fill=False)
+        host.containers["web"].call(hold_port, 40000)  # the echo's other end: else errors come back that quote frames
+        udp = {"kinds": ("udp",)}
+        self._flow("web", "host", WEB, HOST, mac_of("br0"), **udp)
+        self._flow("web", "db", WEB, DB, self.macs["db"], **udp)
+        self.process.stdin.flush()
+
+    def wait_flowing(self, more=2000):
+        before = self.look()[0]
+        wait_until(lambda: self.look()[0] > before + more, PATIENCE, "frames are sent")
+
+    def finish(self, when):
+        """Nothing more is sent, and what was has arrived."""
+        self.wait_flowing()
+        self.process.stdin.write("stop\n")
+        try:
+            wait_until(lambda: sum(self.look()[1].values()) == self.look()[0], 10, "")
+        except TimeoutError:
+            pass
+        sent, arrived = self.look()
+        print(f"# {when}: {sent} dense frames sent, {sent - sum(arrived.values())} lost")
+        tap.equal(sum(arrived.values()), sent, f"{when}: of the frames that are allowed, arrived ({arrived})")
+        self.stop()
 
 
 class Traffic:
