@@ -194,7 +194,7 @@ struct bh_flow_key {
 };
 enum bh_flow_direction { BH_FLOW_OUT = 0, BH_FLOW_IN = 1 }; /* opened by the port; opened towards it */
 enum bh_tcp_state {		     /* of the flow, names after RFC 9293 and nf_conntrack_proto_tcp.c */
-		    BH_TCP_NONE = 0, /* not TCP */
+		    BH_TCP_NONE = 0, /* not TCP; of SCTP that, or BH_TCP_RESET */
 		    BH_TCP_SYN_SENT,
 		    BH_TCP_SYN_RECV,
 		    BH_TCP_ESTABLISHED,
@@ -219,13 +219,14 @@ struct bh_flow {
 	__u32 decision;	   /* for counters and events */
 	__u32 opener;	   /* class of who opened it, as judged: stamp or class of its address */
 	__u32 other;	   /* class of the other end, as judged */
-	__u32 fin_seq[2]; /* last sequence numbers worth knowing, for RST checks: [0] opener's next, [1] other's next */
-	__u32 acked[2];	  /* up to where that end's data is acknowledged. fin_seq[i] and acked[i] both 0: end i is not
-			     known yet */
-	__u16 window[2];  /* last advertised windows, unscaled */
-	__u8 direction;	  /* enum bh_flow_direction */
-	__u8 tcp_state;	  /* enum bh_tcp_state */
-	__u8 flags;	  /* enum bh_flow_flag */
+	__u32 fin_seq[2];  /* last sequence numbers worth knowing: [0] opener's next, [1] other's next. SCTP: the
+			      verification tags that they send; 0: not known */
+	__u32 acked[2];	   /* up to where that end's data is acknowledged. fin_seq[i] and acked[i] both 0: end i is not
+			      known yet */
+	__u16 window[2];   /* last advertised windows, unscaled */
+	__u8 direction;	   /* enum bh_flow_direction */
+	__u8 tcp_state;	   /* enum bh_tcp_state */
+	__u8 flags;	   /* enum bh_flow_flag */
 	__u8 window_scale[2]; /* 0xff: unknown */
 	__u8 pad[3];
 	__u32 checked; /* private to the programs: when `expires` was last looked at. 0: look */
@@ -330,6 +331,7 @@ enum bh_reason {
 	BH_DROP_REVOKED = 132,	   /* an open flow that the policy in force no longer allows */
 	BH_DROP_TCP_INVALID = 133, /* impossible flags, RST or SYN out of window */
 	BH_DROP_NO_MEMORY = 134,
+	BH_DROP_SCTP_NOT_INIT = 135, /* as BH_DROP_TCP_NOT_SYN */
 	/* inside */
 	BH_DROP_INTERNAL = 160, /* a map that must be there is not: fails closed */
 	BH_REASON_MAX = 192,

@@ -10,6 +10,7 @@
 
 #include "guard.h"
 #include "report.h"
+#include "sctp.h"
 #include "tcp.h"
 
 /* Sweeping costs about 0.1 µs an entry: not more often than this, but for sweeps that pay for themselves. */
@@ -62,6 +63,8 @@ static __always_inline __u64 flow_timeout(const struct bh_flow *flow, __u8 proto
 	case IPPROTO_UDP:
 		return (replied ? BH_TIMEOUT_UDP_STREAM : BH_TIMEOUT_UDP) * NS_PER_SEC;
 	case PROTOCOL_SCTP:
+		if (flow->tcp_state == BH_TCP_RESET)
+			return BH_TIMEOUT_TCP_RESET * NS_PER_SEC;
 		return (replied ? BH_TIMEOUT_SCTP : BH_TIMEOUT_SCTP_INIT) * NS_PER_SEC;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
@@ -127,6 +130,8 @@ static __always_inline bool flow_plain(struct bh_flow *flow, const struct packet
 		    !tcp_fits(flow, packet, forward ? 0 : 1))
 			return false;
 		tcp_follow(flow, packet, forward ? 0 : 1);
+	} else if (packet->key.protocol == PROTOCOL_SCTP && !sctp_plain(flow, packet, forward ? 0 : 1)) {
+		return false;
 	}
 	if (unlikely(look)) {
 		flow_touch(flow, now, flow_timeout(flow, packet->key.protocol));
@@ -295,6 +300,8 @@ static __always_inline void flow_fill(struct bh_flow *flow, const struct packet 
 	if (packet->key.protocol == IPPROTO_TCP) {
 		flow->tcp_state = BH_TCP_SYN_SENT;
 		tcp_begin(flow, packet, 0, packet->window_scale);
+	} else if (packet->key.protocol == PROTOCOL_SCTP) {
+		sctp_begin(flow, packet);
 	}
 }
 
@@ -407,6 +414,24 @@ forget:
 	return reason;
 }
 
+/* Does the packet ask to open what may be open already? Against the flow's direction, or when it is over, it is to be
+ * judged. */
+static __always_inline bool flow_asks(const struct packet *packet)
+{
+	if (packet->key.protocol == PROTOCOL_SCTP)
+		return packet->sctp_chunk == SCTP_INIT;
+	return packet->key.protocol == IPPROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+/* What the protocol says of a packet of an open flow, as tcp_step. */
+static __always_inline int flow_step(struct __sk_buff *skb, struct bh_flow *flow, const struct packet *packet,
+				     __u32 end)
+{
+	if (packet->key.protocol == IPPROTO_TCP)
+		return tcp_step(skb, flow, packet, end);
+	return packet->key.protocol == PROTOCOL_SCTP ? sctp_step(flow, packet, end) : BH_REASON_NONE;
+}
+
 /* A packet that fits a flow's entry, and is not plain. BH_REASON_NONE: it is to be judged as a new flow. */
 static __noinline int flow_continue(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port,
 				    struct bh_flow *flow)
@@ -419,8 +444,7 @@ static __noinline int flow_continue(struct __sk_buff *skb, struct packet *packet
 
 	if (flow->expires <= now)
 		return BH_REASON_NONE;
-	if (packet->key.protocol == IPPROTO_TCP && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
-	    (!forward || !flow_alive(flow, now)))
+	if (flow_asks(packet) && (!forward || !flow_alive(flow, now)))
 		return BH_REASON_NONE;
 	reason = flow_stamp(flow, packet);
 	if (reason && reason != BH_DROP_REVOKED)
@@ -431,13 +455,11 @@ static __noinline int flow_continue(struct __sk_buff *skb, struct packet *packet
 			return reason;
 	}
 	before = flow->tcp_state;
-	if (packet->key.protocol == IPPROTO_TCP) {
-		reason = tcp_step(skb, flow, packet, forward ? 0 : 1);
-		if (reason == BH_ALLOW_FLOW)
-			packet->decision = flow->decision;
-		if (reason)
-			return reason;
-	}
+	reason = flow_step(skb, flow, packet, forward ? 0 : 1);
+	if (reason == BH_ALLOW_FLOW)
+		packet->decision = flow->decision;
+	if (reason)
+		return reason;
 	if (!forward && !(flow->flags & BH_FLOW_REPLIED)) {
 		flow->flags |= BH_FLOW_REPLIED;
 		state = bpf_map_lookup_elem(&port_state, &port->index);
@@ -462,6 +484,8 @@ static __noinline int flow_new(struct __sk_buff *skb, struct packet *packet, con
 	if (packet->key.protocol == IPPROTO_TCP &&
 	    (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return BH_DROP_TCP_NOT_SYN;
+	if (packet->key.protocol == PROTOCOL_SCTP && !sctp_opens(packet))
+		return BH_DROP_SCTP_NOT_INIT;
 	if (packet->flags & PACKET_ICMP_REPLY)
 		return BH_DROP_ICMP_UNRELATED;
 	if (packet->direction == BH_EVENT_FROM_PORT) {

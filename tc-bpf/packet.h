@@ -30,6 +30,14 @@
 
 /* <linux/in.h> and <linux/in6.h> leave these out. */
 enum { PROTOCOL_AUTH = 51, PROTOCOL_PIM = 103, PROTOCOL_SCTP = 132 };
+enum {
+	SCTP_INIT = 1,
+	SCTP_INIT_ACK = 2,
+	SCTP_HEARTBEAT = 4,
+	SCTP_ABORT = 6,
+	SCTP_SHUTDOWN_COMPLETE = 14,
+	SCTP_REFLECTED = 1, /* a flag of the last two: T */
+};
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
 
 enum packet_flag {
@@ -59,9 +67,9 @@ struct packet {
 	__u32 stamp;	/* the sender's, at egress */
 	__u32 src_class, dst_class;
 	__u32 decision;
-	__u32 staged; /* decision of a staged rule to report; 0: none */
-	__u32 end;    /* where the IP packet ends; offsets are from the frame's start */
-	__u32 seq, ack;
+	__u32 staged;	       /* decision of a staged rule to report; 0: none */
+	__u32 end;	       /* where the IP packet ends; offsets are from the frame's start */
+	__u32 seq, ack;	       /* SCTP: the verification tag, an initiate tag; network order */
 	__u32 next;	       /* TCP, of a flow that was revoked: its sender's next sequence number, if it is known */
 	__u32 payload;	       /* TCP: bytes of data */
 	__u32 fragment_id;     /* network order */
@@ -78,7 +86,8 @@ struct packet {
 	__u8 icmp_type, icmp_code;
 	__u8 hop_limit;
 	__u8 more_fragments;
-	__u8 pad[3];
+	__u8 sctp_chunk, sctp_flags; /* of the first chunk */
+	__u8 pad;
 };
 
 static __always_inline __u8 *packet_source(struct packet *packet)
@@ -89,6 +98,12 @@ static __always_inline __u8 *packet_source(struct packet *packet)
 static __always_inline __u8 *packet_destination(struct packet *packet)
 {
 	return packet->direction == BH_EVENT_FROM_PORT ? packet->key.remote : packet->key.own;
+}
+
+/* Sent by the port's own container, and nobody else. */
+static __always_inline bool packet_own(const struct packet *packet)
+{
+	return packet->direction == BH_EVENT_FROM_PORT;
 }
 
 /* Ports in network order. */

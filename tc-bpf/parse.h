@@ -376,6 +376,28 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *packe
 	return tcp_flags_valid(packet->tcp_flags) ? BH_REASON_NONE : BH_DROP_TCP_INVALID;
 }
 
+/* The common header, and of the first chunk its kind and, of an INIT and its answer, the tag. */
+static __always_inline int parse_sctp(struct __sk_buff *skb, struct packet *packet, __u32 offset)
+{
+	const __u8 *sctp = packet_at(skb, offset, 16);
+
+	if (!sctp)
+		return BH_DROP_SHORT;
+	packet_ports(packet, ((const __u16 *)sctp)[0], ((const __u16 *)sctp)[1]);
+	packet->seq = ((const __u32 *)sctp)[1];
+	packet->sctp_chunk = sctp[12];
+	packet->sctp_flags = sctp[13];
+	if (packet->sctp_chunk != SCTP_INIT && packet->sctp_chunk != SCTP_INIT_ACK)
+		return BH_REASON_NONE;
+	if (offset + 20 > packet->end)
+		return packet->flags & PACKET_FIRST ? BH_DROP_FRAGMENT_OVERLAP : BH_DROP_SHORT;
+	sctp = packet_at(skb, offset + 16, 4);
+	if (!sctp)
+		return BH_DROP_SHORT;
+	packet->ack = *(const __u32 *)sctp;
+	return packet->ack ? BH_REASON_NONE : BH_DROP_MALFORMED; /* RFC 9260, 3.3.2 */
+}
+
 enum icmp_kind { ICMP_KIND_QUERY, ICMP_KIND_REPLY, ICMP_KIND_ERROR };
 
 /* The request that a reply answers; 0 when the type is no reply. RFC 792, 950, 4443, 4620, 8335. */
@@ -456,7 +478,7 @@ static __always_inline __u32 transport_minimum(const struct packet *packet)
 	case IPPROTO_UDP:
 		return sizeof(struct udphdr);
 	case PROTOCOL_SCTP:
-		return 12; /* RFC 9260, 3.1 */
+		return 16; /* a header and a chunk's (RFC 9260, 3) */
 	case IPPROTO_ICMP:
 		return packet->key.family == 4 ? 8 : 0;
 	case IPPROTO_ICMPV6:
@@ -485,11 +507,7 @@ static __always_inline int parse_transport(struct __sk_buff *skb, struct packet 
 		packet_ports(packet, numbers[0], numbers[1]);
 		return BH_REASON_NONE;
 	case PROTOCOL_SCTP:
-		numbers = packet_at(skb, offset, 12);
-		if (!numbers)
-			return BH_DROP_SHORT;
-		packet_ports(packet, numbers[0], numbers[1]);
-		return BH_REASON_NONE;
+		return parse_sctp(skb, packet, offset);
 	case IPPROTO_ICMP:
 		return packet->key.family == 4 ? parse_icmp(skb, packet, offset) : BH_REASON_NONE;
 	case IPPROTO_ICMPV6:

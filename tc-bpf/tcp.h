@@ -122,11 +122,6 @@ static __always_inline void tcp_believe(struct bh_flow *flow, const struct packe
 	flow->window_scale[end & 1] = TCP_SCALE_UNKNOWN;
 }
 
-static __always_inline bool tcp_own(const struct packet *packet)
-{
-	return packet->direction == BH_EVENT_FROM_PORT;
-}
-
 /* May an ICMP error quote a packet of `end` with this sequence number? One that is on its way, or was a window ago
  * (RFC 5927, 4.1). */
 static __always_inline bool tcp_quotable(const struct bh_flow *flow, __u32 seq, __u32 end)
@@ -149,7 +144,7 @@ static __always_inline bool tcp_reset_near(const struct bh_flow *flow, const str
  * within the window it has ended what was established, as its kernel answers for it. */
 static __always_inline int tcp_reset(struct bh_flow *flow, const struct packet *packet, __u32 end)
 {
-	bool own = tcp_own(packet), ends, passes;
+	bool own = packet_own(packet), ends, passes;
 	__u32 from = end & 1;
 
 	if (!tcp_end_known(flow, from)) {
@@ -183,7 +178,7 @@ static __always_inline int tcp_syn(struct __sk_buff *skb, struct bh_flow *flow, 
 {
 	if (flow->tcp_state != BH_TCP_SYN_SENT)
 		return BH_ALLOW_FLOW;
-	if (tcp_own(packet))
+	if (packet_own(packet))
 		tcp_begin(flow, packet, 0, tcp_window_scale(skb, packet->l4 + 20, packet->tcp_options));
 	return BH_REASON_NONE;
 }
@@ -197,7 +192,7 @@ static __always_inline int tcp_syn_ack(struct __sk_buff *skb, struct bh_flow *fl
 	bool waits = flow->tcp_state == BH_TCP_SYN_SENT, crossed, answers;
 
 	if (!from) {
-		if (waits && (tcp_own(packet) || packet->seq == flow->acked[0]))
+		if (waits && (packet_own(packet) || packet->seq == flow->acked[0]))
 			tcp_believe(flow, packet, 1);
 		else if (flow->tcp_state == BH_TCP_SYN_RECV && packet->ack == flow->fin_seq[1])
 			flow->tcp_state = BH_TCP_ESTABLISHED;
@@ -208,7 +203,7 @@ static __always_inline int tcp_syn_ack(struct __sk_buff *skb, struct bh_flow *fl
 	answers = sequence_after(packet->ack, flow->acked[0]) && !sequence_after(packet->ack, flow->fin_seq[0]);
 	if (!waits && tcp_fits(flow, packet, 1))
 		return BH_REASON_NONE; /* sent again */
-	if (!tcp_own(packet) && !(waits && answers))
+	if (!packet_own(packet) && !(waits && answers))
 		return BH_ALLOW_FLOW;
 	crossed = waits && tcp_end_known(flow, 1) && flow->acked[1] == packet->seq + 1;
 	if (!(waits && answers))
@@ -268,7 +263,7 @@ __noinline int tcp_step(struct __sk_buff *skb, struct bh_flow *flow, const struc
 	if (flow->tcp_state == BH_TCP_SYN_SENT && !tcp_crossed(flow, packet, from))
 		return BH_ALLOW_FLOW;
 	if (!tcp_fits(flow, packet, from)) {
-		if (!tcp_own(packet))
+		if (!packet_own(packet))
 			return BH_ALLOW_FLOW;
 		tcp_correct(flow, packet, from);
 	}

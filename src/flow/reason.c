@@ -60,6 +60,7 @@ static const struct reason_text reasons[BH_REASON_MAX] = {
 	[BH_DROP_REVOKED] = {"revoked", "the policy in force no longer allows this flow"},
 	[BH_DROP_TCP_INVALID] = {"tcp-invalid", "impossible TCP flags, or a reset out of window"},
 	[BH_DROP_NO_MEMORY] = {"no-memory", "the kernel had no memory for the flow"},
+	[BH_DROP_SCTP_NOT_INIT] = {"sctp-not-init", "SCTP without an open flow that does not start one"},
 	[BH_DROP_INTERNAL] = {"internal", "a table of the gate is missing"},
 };
 

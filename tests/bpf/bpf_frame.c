@@ -81,8 +81,16 @@ static size_t transport_build(const struct frame *frame, uint8_t *buffer)
 	case SCTP:
 		at = put16(buffer, at, frame->sport ? frame->sport : 40000);
 		at = put16(buffer, at, frame->dport);
+		at = put32(buffer, at, frame->seq);
 		at = put32(buffer, at, 0);
-		at = put32(buffer, at, 0);
+		buffer[at++] = frame->chunk ? frame->chunk - 1 : 1;
+		buffer[at++] = frame->chunk_flags;
+		at = put16(buffer, at, frame->chunk && frame->chunk != CHUNK_INIT_ACK ? 4 : 20);
+		if (!frame->chunk || frame->chunk == CHUNK_INIT_ACK) {
+			at = put32(buffer, at, frame->ack ? frame->ack : 1);
+			memset(buffer + at, 0, 12);
+			at += 12;
+		}
 		break;
 	case ICMP:
 	case ICMP6:

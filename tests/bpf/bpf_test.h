@@ -19,6 +19,8 @@
 
 enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32 };
 enum { ICMP = 1, IGMP = 2, TCP = 6, UDP = 17, GRE = 47, ICMP6 = 58, PIM = 103, SCTP = 132 };
+enum { CHUNK_DATA = 1, CHUNK_INIT_ACK = 3, CHUNK_HEARTBEAT = 5, CHUNK_HEARTBEAT_ACK, CHUNK_ABORT }; /* type + 1 */
+enum { CHUNK_COOKIE_ECHO = 11, CHUNK_COOKIE_ACK = 12, CHUNK_SHUTDOWN_COMPLETE = 15 };
 enum { IPV4 = 0x0800, ARP = 0x0806, VLAN = 0x8100, IPV6 = 0x86dd, QINQ = 0x88a8, PPPOE = 0x8864 };
 
 /* Classes and services of the world that world_new() makes. */
@@ -65,8 +67,8 @@ struct frame {
 	const void *body;    /* behind the transport header: `payload` bytes; by default zeros */
 	const void *transport; /* instead of the transport header as well: `payload` bytes */
 	uint32_t payload;
-	uint32_t seq, ack;
-	uint32_t scale; /* window scale + 1; 0: no option */
+	uint32_t seq, ack; /* SCTP: the verification tag, the initiate tag */
+	uint32_t scale;	   /* window scale + 1; 0: no option */
 	uint32_t fragment_id;
 	uint32_t cut; /* bytes off the end */
 	uint32_t gso_size;
@@ -81,6 +83,8 @@ struct frame {
 	uint16_t operation; /* ARP */
 	uint8_t protocol;   /* IP's */
 	uint8_t flags;	    /* TCP's */
+	uint8_t chunk;	    /* SCTP's first, CHUNK_…; 0: INIT */
+	uint8_t chunk_flags;
 	uint8_t icmp_type, icmp_code;
 	uint8_t hop_limit;
 	uint8_t options_size;

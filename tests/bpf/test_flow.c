@@ -257,7 +257,7 @@ static void test_other_protocols(void **state)
 	assert_true(flow_get(&world.a, &sctp, &flow));
 	expires_in(flow.expires, BH_TIMEOUT_SCTP_INIT);
 	TO(a, BH_CLASS_REMOTE, BH_ALLOW_FLOW, .from = OUTSIDE6, .to = "fd00::2", .protocol = SCTP, .sport = 5000,
-	   .dport = 40000);
+	   .dport = 40000, .chunk = CHUNK_INIT_ACK, .seq = 1);
 	assert_true(flow_get(&world.a, &sctp, &flow));
 	expires_in(flow.expires, BH_TIMEOUT_SCTP);
 	FROM(a, BH_DENY_DEFAULT, .from = "fd00::2", .to = OUTSIDE6, .protocol = SCTP, .dport = 5001);

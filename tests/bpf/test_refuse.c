@@ -155,7 +155,7 @@ static void test_all_else_gets_an_error(void **state)
 			{{.protocol = UDP, .payload = 16, .more = true, .fragment_id = 9}, 44}, /* a first part */
 			{{.protocol = ICMP, .icmp_type = 15, .id = 5, .payload = 56}, 84},
 			{{.protocol = OSPF, .payload = 1}, 21},
-			{{.protocol = SCTP, .payload = 20}, 52},
+			{{.protocol = SCTP}, 52},
 		},
 	  v6[] = {
 		  {{.protocol = UDP}, 48},

@@ -303,6 +303,7 @@ static void test_timeouts(void **state)
 		{"ICMP query", BH_TIMEOUT_ICMP},
 		{"SCTP unanswered", BH_TIMEOUT_SCTP_INIT},
 		{"SCTP answered", BH_TIMEOUT_SCTP},
+		{"SCTP ended", BH_TIMEOUT_TCP_RESET},
 		{"other protocols", BH_TIMEOUT_OTHER},
 		{"fragments", BH_TIMEOUT_FRAGMENT},
 	};
