@@ -94,9 +94,8 @@ static const int children[] = {
 
 /* Copies give up more: capset and seccomp can only take away. */
 static const int oneself[] = {
-	CALL(adjtimex), CALL(capset),	 CALL(clock_adjtime), CALL(getegid), CALL(geteuid),
-	CALL(getgid),	CALL(getrlimit), CALL(getrusage),     CALL(getuid),  CALL(prlimit64),
-	CALL(seccomp),	CALL(setrlimit), CALL(sysinfo),	      CALL(times),
+	CALL(capset), CALL(getegid),   CALL(geteuid), CALL(getgid),    CALL(getrlimit), CALL(getrusage),
+	CALL(getuid), CALL(prlimit64), CALL(seccomp), CALL(setrlimit), CALL(sysinfo),	CALL(times),
 };
 
 /* What it is all about. */
@@ -236,10 +235,10 @@ static int choosy_add(scmp_filter_ctx filter)
 		r = allow_if(filter, CALL(socket), SCMP_A0_32(SCMP_CMP_EQ, families[i]));
 	if (r == 0)
 		r = allow_if(filter, CALL(setns), SCMP_A1_32(SCMP_CMP_EQ, CLONE_NEWNET));
-	/* clone3 has its flags where a filter can't look; the C library then takes the older call. */
 	if (r == 0)
 		r = allow_if(filter, CALL(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, ANY_NAMESPACE, 0));
-	return r;
+	/* The quiet filter has said no already. */
+	return r < 0 ? r : seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone3), 0);
 }
 
 static int daemon_add(scmp_filter_ctx filter)
@@ -266,6 +265,22 @@ static int narrow_add(scmp_filter_ctx filter, enum sandbox_filter which)
 	return r;
 }
 
+/* clone3 has its flags where a filter can't look; the C library then takes the older call. It tries with each thread:
+ * in a filter of its own that is nothing to log. */
+static int quiet_load(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int r;
+
+	if (!filter)
+		return -ENOMEM;
+	r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), CALL(clone3), 0);
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	return r;
+}
+
 int sandbox_filter_load(enum sandbox_filter which)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
@@ -279,7 +294,9 @@ int sandbox_filter_load(enum sandbox_filter which)
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	/* The library's own numbers of errors: the kernel's is what people look up. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
-	r = which == SANDBOX_DAEMON ? daemon_add(filter) : narrow_add(filter, which);
+	r = which == SANDBOX_DAEMON ? quiet_load() : 0;
+	if (r == 0)
+		r = which == SANDBOX_DAEMON ? daemon_add(filter) : narrow_add(filter, which);
 	if (r == 0 && SANITIZED)
 		r = calls_add(filter, SCMP_ACT_ALLOW, sanitizers, COUNT(sanitizers));
 	if (r == 0)

@@ -5,15 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 
 #include "base/file.h"
 #include "bulkhead.skel.h"
 #include "gate/tc_private.h"
-
-#define BPFFS_USUAL "/sys/fs/bpf"
 
 const char *tc_pin_path(const char *pin_dir, const char *name, char buffer[TC_PATH_MAX])
 {
@@ -21,47 +17,17 @@ const char *tc_pin_path(const char *pin_dir, const char *name, char buffer[TC_PA
 	return buffer;
 }
 
-static bool on_bpffs(const char *path)
-{
-	struct statfs fs;
-
-	return statfs(path, &fs) == 0 && (uint64_t)fs.f_type == TC_BPFFS_MAGIC;
-}
-
-int gate_mount_task(const struct steward_order *order)
-{
-	(void)order;
-	if (on_bpffs(BPFFS_USUAL))
-		return 0;
-	return mount("bpf", BPFFS_USUAL, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0 ? -errno : 0;
-}
-
-/* Where no init mounts it (small systems, containers), as iproute2 does. */
-static int usual_mount(const char *pin_dir, bool *ret_mounted, struct error *error)
-{
-	int r;
-
-	*ret_mounted = false;
-	if (strncmp(pin_dir, BPFFS_USUAL "/", sizeof(BPFFS_USUAL)) != 0 || on_bpffs(BPFFS_USUAL))
-		return 0;
-	r = steward_do(gate_mount_task, &(struct steward_order){0});
-	if (r < 0)
-		return error_set(error, r, "cannot mount the BPF file system on %s: %s", BPFFS_USUAL, strerror(-r));
-	*ret_mounted = true;
-	return 0;
-}
-
 int tc_pin_directory(const char *pin_dir, struct error *error)
 {
 	char path[TC_PATH_MAX];
 	bool mounted;
-	int result = usual_mount(pin_dir, &mounted, error);
+	int result = tc_bpffs_ensure(pin_dir, &mounted, error);
 
 	if (result == 0)
 		result = file_make_directories(pin_dir, 0700, error);
 	if (result < 0)
 		return result;
-	if (!on_bpffs(pin_dir))
+	if (!tc_on_bpffs(pin_dir))
 		return error_set(error, -EINVAL, "%s is not on a BPF file system", pin_dir);
 	/* Nobody but root may reach what is pinned, whatever the mode of the mount. */
 	if (chmod(pin_dir, 0700) < 0)

@@ -225,7 +225,9 @@ int tc_pin_repair(struct tc_gate *tc, struct error *error);
 int tc_pin_programs(struct tc_gate *tc, struct error *error);
 int tc_pin_check(struct tc_gate *tc, struct text *drift); /* 0 whole, 1 drift, -errno */
 int tc_pin_sweep(struct tc_gate *tc); /* what a killed daemon left half done, and pins of interfaces without a port */
-#define TC_BPFFS_MAGIC 0xcafe4a11     /* BPF_FS_MAGIC */
+bool tc_on_bpffs(const char *path);   /* tc_bpffs.c */
+/* Where no init mounts it (small systems, containers), as iproute2 does: if the pins are to be at the usual place. */
+int tc_bpffs_ensure(const char *pin_dir, bool *ret_mounted, struct error *error);
 int tc_pin_directory(const char *pin_dir, struct error *error); /* made if missing; must be on a bpffs */
 #define TC_PIN_NEW "new_"					/* how temporary names begin */
 /* Directories that remember what was made by us, so that uninstall takes away that and no more. */

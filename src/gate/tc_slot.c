@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/timex.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -20,11 +20,16 @@
 
 int64_t tc_tai_offset(void)
 {
-	struct timex timex = {0};
+	struct timespec tai, utc;
 
 	/* The programs compare with CLOCK_TAI, which never steps back by a leap second; the kernel knows its distance
-	 * from UTC only where a time daemon has told it, and it is 0 until then. */
-	return adjtimex(&timex) < 0 ? 0 : timex.tai;
+	 * from UTC only where a time daemon has told it, and it is 0 until then. Read by two clocks: adjtimex() is
+	 * refused where a service may not set the clock. The two calls are not at the same moment: to the next second.
+	 */
+	if (clock_gettime(CLOCK_TAI, &tai) < 0 || clock_gettime(CLOCK_REALTIME, &utc) < 0)
+		return 0;
+	return tai.tv_sec - utc.tv_sec + (tai.tv_nsec - utc.tv_nsec + (int64_t)NS_PER_S / 2 >= (int64_t)NS_PER_S) -
+	       (tai.tv_nsec - utc.tv_nsec + (int64_t)NS_PER_S / 2 < 0);
 }
 
 bool tc_slot_needed(const struct tc_gate *tc, const struct table *table)
