@@ -235,6 +235,15 @@ struct bh_flow {
 #define BH_FLOWS_IN_SHARE	  2u	 /* times as many may be opened towards it: one flooder fills no neighbour */
 #define BH_FRAGMENTS_PER_PORT	  64u	 /* power of two; datagrams being put together */
 
+/* A flow that was ended because the policy no longer allows it, as it was; its generation is the one that ended it. So
+ * the daemon can tell of all that a change has ended, and the programs need not keep them. The oldest give way. */
+struct bh_revoked_key {
+	__u32 port_id;
+	__u32 pad;
+	struct bh_flow_key flow;
+};
+#define BH_REVOKED_MAX 16384u
+
 /* Idle times in seconds; each with its source. */
 #define BH_TIMEOUT_TCP_SYN	   120u	   /* nf_conntrack syn_sent */
 #define BH_TIMEOUT_TCP_SYN_RECV	   60u	   /* nf_conntrack syn_recv */
@@ -407,6 +416,7 @@ BH_ASSERT_SIZE(struct bh_own_key, 24);
 BH_ASSERT_SIZE(struct bh_addr_key, 24);
 BH_ASSERT_SIZE(struct bh_flow_key, 40);
 BH_ASSERT_SIZE(struct bh_flow, 64);
+BH_ASSERT_SIZE(struct bh_revoked_key, 48);
 BH_ASSERT_SIZE(struct bh_config, 56);
 BH_ASSERT_SIZE(struct bh_port_counters, 64);
 BH_ASSERT_SIZE(struct bh_event, 96);
@@ -427,6 +437,7 @@ BH_ASSERT_SIZE(struct bh_event, 96);
  *   flows          ARRAY_OF_MAPS[BH_PORTS_MAX]  port index → HASH (BPF_F_NO_PREALLOC) bh_flow_key → bh_flow
  *   port_state     ARRAY[BH_PORTS_MAX]          quotas and event buckets (private to the programs)
  *   fragments      ARRAY[BH_PORTS_MAX * BH_FRAGMENTS_PER_PORT]  (private to the programs)
+ *   revoked        LRU_HASH          bh_revoked_key → bh_flow
  *   answers        ARRAY[BH_PORTS_MAX]          how many were given (private to the programs)
  *   answer_space   PERCPU_ARRAY[1]              where an answer is made (private to the programs)
  *   published      HASH              bh_published_key → u8

@@ -353,6 +353,21 @@ static __always_inline int flow_open(struct packet *packet, const struct bh_port
 	return flow_note(packet, inner, state);
 }
 
+/* Noted before it is forgotten: whoever reads flows first and this afterwards misses none. */
+static __always_inline void flow_revoke(const struct packet *packet, const struct bh_port *port, struct bh_flow *flow)
+{
+	__u32 zero = 0;
+	struct answer_space *space = bpf_map_lookup_elem(&answer_space, &zero);
+
+	if (!space)
+		return;
+	space->revoked.port_id = port->id;
+	space->revoked.pad = 0;
+	space->revoked.flow = packet->key;
+	flow->generation = packet->generation;
+	bpf_map_update_elem(&revoked, &space->revoked, flow, BPF_ANY);
+}
+
 /* Who opened a flow, for judging it again. BH_CLASS_NONE with *ret_reason set: somebody who can't have. */
 static __always_inline __u32 flow_opener(const struct packet *packet, const struct bh_port *port,
 					 const struct bh_flow *flow, int *ret_reason)
@@ -410,6 +425,8 @@ forget:
 	/* Up to where its sender has come: where a reset that takes its place must stand. */
 	if (packet->key.protocol == IPPROTO_TCP && tcp_end_known(flow, flow_forward(flow, packet) ? 0 : 1))
 		packet->next = flow->fin_seq[flow_forward(flow, packet) ? 0 : 1];
+	if (reason == BH_DROP_REVOKED)
+		flow_revoke(packet, port, flow);
 	flow_forget(packet, port, flow);
 	return reason;
 }

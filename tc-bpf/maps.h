@@ -136,6 +136,13 @@ struct {
 	__array(values, struct flows_port);
 } flows SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, BH_REVOKED_MAX);
+	__type(key, struct bh_revoked_key);
+	__type(value, struct bh_flow);
+} revoked SEC(".maps");
+
 /* Sampling of events: the generic cell rate algorithm (ITU-T I.371), in ticks of one event's share of a second. */
 struct event_bucket {
 	__u32 full_at; /* tick at which the bucket is empty of debt again */
@@ -195,12 +202,13 @@ struct {
 	__type(value, struct answer_bucket);
 } answers SEC(".maps");
 
-/* An answer, made beside the packet whose place it takes. Two bytes ahead, so that the IP header stands on a whole
- * word. RFC 4443, 2.4 (c): no more than 1,280 bytes behind the frame's header. */
+/* What is too large for the stack. First an answer, made beside the packet whose place it takes. Two bytes ahead, so
+ * that the IP header stands on a whole word. RFC 4443, 2.4 (c): no more than 1,280 bytes behind the frame's header. */
 #define ANSWER_IP  16u
 #define ANSWER_MAX (ANSWER_IP + 1280u)
 struct answer_space {
 	__u8 bytes[ANSWER_MAX];
+	struct bh_revoked_key revoked; /* then the key of a flow that is noted */
 } __attribute__((aligned(8)));
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -35,13 +35,6 @@ int command_ports(struct cli *cli, int argc, char **argv)
 	return code == CLI_OK ? cli_ask_and_show(cli, request_of("ports"), render_ports) : code;
 }
 
-int command_reload(struct cli *cli, int argc, char **argv)
-{
-	int code = no_arguments(cli, argc, argv);
-
-	return code == CLI_OK ? cli_ask_and_show(cli, request_of("reload"), render_reload) : code;
-}
-
 int command_counters(struct cli *cli, int argc, char **argv)
 {
 	static const struct option long_options[] = {

@@ -48,7 +48,10 @@ const struct cli_command cli_commands[] = {
 	 "\n"
 	 "Exit status: 0, or 1 with errors.\n",
 	 true, command_check},
-	{"reload", "", "load the policy again, and wait until it is in force", NULL, false, command_reload},
+	{"reload", "[PATH]...", "load the policy again, and wait until it is in force",
+	 "  --dry-run   change nothing: check the policy (or that of PATH, root only), and list\n"
+	 "              the open flows that it would end\n",
+	 false, command_reload},
 	{"adopt", "INTERFACE", "say whose a port is, and wait until it is open",
 	 "  --name NAME           the container's; without it nothing is said, only waited\n"
 	 "  --label KEY=VALUE     may stand several times, as --address and --gateway\n"

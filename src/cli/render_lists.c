@@ -171,12 +171,54 @@ json_t *counters_unused(const json_t *counters)
 
 /* ---- reload ---- */
 
+static void end_append(struct text *text, const json_t *end);
+
+/* What a dry run would end, a flow a line. */
+static void ended_print(const struct cli *cli, const json_t *flows)
+{
+	const json_t *flow;
+	size_t i;
+
+	json_array_foreach(flows, i, flow)
+	{
+		const json_t *rule = json_object_get(flow, "rule");
+		struct text ends = {0};
+
+		end_append(&ends, json_object_get(flow, "from"));
+		text_append(&ends, " → ");
+		end_append(&ends, json_object_get(flow, "to"));
+		printf("%s  %s  %s%s%s%s%s\n", text_string(&ends), cli_text(flow, "service"),
+		       cli_colour(cli, COLOUR_DIM), cli_short_place(rule), *cli_short_place(rule) ? "  " : "",
+		       cli_text(rule, "text"), cli_colour(cli, COLOUR_PLAIN));
+		text_free(&ends);
+	}
+}
+
+static void render_dry_run(const struct cli *cli, const json_t *ended)
+{
+	const json_t *flows = json_object_get(ended, "flows");
+	long long count = (long long)cli_number(ended, "count");
+
+	ended_print(cli, flows);
+	if (count > (long long)json_array_size(flows))
+		printf("and %lld more\n", count - (long long)json_array_size(flows));
+	if (ended)
+		printf("the policy is good; it would end %lld open flow%s\n", count, count == 1 ? "" : "s");
+	else
+		puts("the policy is good; which open flows it would end is not known");
+}
+
 void render_reload(const struct cli *cli, const json_t *report)
 {
+	const json_t *ended = json_object_get(report, "ended");
 	const char *text = json_string_value(json_object_get(report, "text"));
 
 	if (text && *text)
 		fputs(text, stderr);
+	if (json_is_true(json_object_get(report, "dry_run"))) {
+		render_dry_run(cli, ended);
+		return;
+	}
 	/* Before the daemon knows what is there, it has read the policy and no more. */
 	if (cli_number(report, "generation") == 0)
 		puts("read; it comes into force with the first look at the containers");
@@ -184,6 +226,9 @@ void render_reload(const struct cli *cli, const json_t *report)
 		printf("%sgeneration %lld%s in force after %.0f ms\n", cli_colour(cli, COLOUR_BOLD),
 		       (long long)cli_number(report, "generation"), cli_colour(cli, COLOUR_PLAIN),
 		       json_number_value(json_object_get(report, "milliseconds")));
+	if (ended)
+		printf("%lld open flow%s ended\n", (long long)cli_number(ended, "count"),
+		       cli_number(ended, "count") == 1 ? "" : "s");
 }
 
 /* ---- flows ---- */

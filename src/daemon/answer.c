@@ -199,21 +199,6 @@ static int answer_matrix(struct daemon *daemon, const json_t *request, json_t **
 	return r;
 }
 
-/* ---- reload ---- */
-
-static int answer_reload(struct daemon *daemon, const json_t *request, json_t **ret_result, json_t **ret_error)
-{
-	json_t *report = NULL;
-	int r = daemon_reload(daemon, &report);
-
-	(void)request;
-	if (r < 0)
-		*ret_error = report;
-	else
-		*ret_result = report;
-	return r;
-}
-
 /* ---- version ---- */
 
 json_t *answer_version(struct daemon *daemon)
@@ -244,7 +229,7 @@ struct command {
 static const struct command commands[] = {
 	{"status", NULL, answer_status},   {"ports", NULL, answer_ports},     {"counters", NULL, answer_counters},
 	{"version", NULL, answer_version}, {"explain", answer_explain, NULL}, {"matrix", answer_matrix, NULL},
-	{"flows", answer_flows, NULL},	   {"reload", answer_reload, NULL},
+	{"flows", answer_flows, NULL},
 };
 
 static const struct command *command_find(const char *name)
@@ -260,6 +245,13 @@ bool answer_may_take_long(const json_t *request)
 	const char *name = request_text(request, "command");
 
 	return name && (strcmp(name, "explain") == 0 || strcmp(name, "matrix") == 0);
+}
+
+bool answer_is_reload(const json_t *request)
+{
+	const char *name = request_text(request, "command");
+
+	return name && strcmp(name, "reload") == 0;
 }
 
 void answer_request(struct daemon *daemon, const json_t *request, json_t **ret_result, json_t **ret_error)

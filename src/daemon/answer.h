@@ -11,6 +11,8 @@ void answer_request(struct daemon *daemon, const json_t *request, json_t **ret_r
 
 /* explain and matrix: seconds for the largest questions of a large policy. They change nothing. */
 bool answer_may_take_long(const json_t *request);
+/* daemon_reload_asked() answers it. */
+bool answer_is_reload(const json_t *request);
 
 /* ---- answer_adopt.c: answers that come when the kernel has followed ---- */
 #define WAITS_MAX 256u /* that are waited for at once: containers that are started at the same moment */

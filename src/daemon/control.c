@@ -37,6 +37,7 @@ struct client {
 	struct text answer;
 	size_t sent;
 	struct child *thinking;	   /* who finds the answer to its last request; NULL: nobody */
+	json_t *otherwise;	   /* the answer when that one finds none; NULL: an error */
 	struct answer_wait *waits; /* what that answer waits for; NULL: nothing */
 	bool root;		   /* it is */
 	bool ended;		   /* it says nothing more, but may listen still */
@@ -73,6 +74,7 @@ static void client_free(struct client *client)
 		child_cancel(client->thinking);
 		client->control->thinking_count--;
 	}
+	json_decref(client->otherwise);
 	answer_forget(client->waits);
 	loop_remove(client->source);
 	loop_remove(client->idle);
@@ -350,9 +352,13 @@ static void question_done(void *arg, int status, const char *output, size_t size
 	if (status == EXIT_SUCCESS && size > 0) {
 		text_append_bytes(&client->answer, output, size);
 		queued = !client->answer.failed;
+	} else if (client->otherwise) {
+		queued = client_say(client, answer_line(json_incref(client->otherwise), NULL));
 	} else {
 		queued = client_refuse(client, question_failure(status));
 	}
+	json_decref(client->otherwise);
+	client->otherwise = NULL;
 	if (!queued || !client_advance(client))
 		client_free(client);
 }
@@ -369,6 +375,23 @@ static bool question_start(struct client *client, const json_t *request)
 		       client, &client->thinking);
 	if (r < 0)
 		return client_refuse(client, "no process can be made to find the answer");
+	control->thinking_count++;
+	loop_set_timer(client->idle, -1, 0);
+	return true;
+}
+
+/* What it has done to open flows, a copy finds out; that it is done is an answer, too. */
+static bool reload_start(struct client *client, const json_t *request)
+{
+	struct control *control = client->control;
+	bool busy = control->thinking_count >= QUESTIONS_MAX;
+	json_t *result, *error;
+
+	client->thinking = daemon_reload_asked(control->daemon, request, client->root, busy ? NULL : question_done,
+					       client, &result, &error);
+	if (!client->thinking)
+		return client_say(client, answer_line(result, error));
+	client->otherwise = result;
 	control->thinking_count++;
 	loop_set_timer(client->idle, -1, 0);
 	return true;
@@ -420,6 +443,8 @@ static bool client_answer(struct client *client, const char *text, size_t length
 			kept = client->follows && !client->answer.failed;
 	} else if (answer_may_take_long(request)) {
 		kept = question_start(client, request);
+	} else if (answer_is_reload(request)) {
+		kept = reload_start(client, request);
 	} else if (answer_comes_later(request)) {
 		kept = later_start(client, request);
 	} else {

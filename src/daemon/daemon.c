@@ -233,7 +233,7 @@ static void on_ports_change(void *arg)
 static void on_files_change(void *arg)
 {
 	log_info("the policy's files have changed");
-	daemon_reload(arg, NULL);
+	daemon_reload_by_itself(arg);
 }
 
 static void on_reconcile_timer(struct loop *loop, void *arg)
@@ -252,7 +252,7 @@ static void on_hangup(struct loop *loop, int signal_number, void *arg)
 {
 	(void)loop;
 	(void)signal_number;
-	daemon_reload(arg, NULL);
+	daemon_reload_by_itself(arg);
 }
 
 static void on_stop(struct loop *loop, int signal_number, void *arg)
@@ -384,6 +384,7 @@ static int daemon_start(struct daemon *daemon, struct error *error)
 static void daemon_stop(struct daemon *daemon)
 {
 	control_free(daemon->control);
+	child_cancel(daemon->counting);
 	port_watch_free(daemon->watch);
 	gate_close(daemon->gate);
 	policy_files_free(daemon->files);

@@ -9,6 +9,7 @@
 #include "gate/gate.h"
 #include "policy/load.h"
 #include "policy/world.h"
+#include "port/child.h"
 #include "port/port.h"
 #include "table/table.h"
 
@@ -39,6 +40,14 @@ struct repair_note {
 	char what[160], who[80];
 };
 
+/* What was in force before the last new policy, for as long as it is asked which flows that one has ended. */
+struct before {
+	bool wanted;	     /* to be kept at the next commit */
+	struct table *table; /* NULL: nothing is kept. One of `older` */
+	struct gate_port *ports;
+	size_t port_count;
+};
+
 struct control;
 struct policy_files;
 struct answer_wait;
@@ -66,6 +75,8 @@ struct daemon {
 	uint32_t generation;		       /* of `table` */
 	uint64_t overruns;		       /* of the view, as last applied */
 	struct table *older[GENERATIONS_KEPT]; /* newest first */
+	struct before before;
+	struct child *counting; /* which flows a reload that nobody asked for has ended */
 	struct gate_port
 		*gate_ports; /* as last applied, with their results; each of world.ports that is policed is there */
 	size_t gate_port_count;
@@ -102,11 +113,25 @@ int daemon_gates_fit(struct daemon *daemon, struct error *error);
 /* Loads the policy and, when it is good, puts it in force. The policy in force is unchanged on failure. `ret_report`
  * (may be NULL) gets a new object for `reload` (docs/json.md). 0, -EINVAL: it has errors (the report says them). */
 int daemon_reload(struct daemon *daemon, json_t **ret_report);
+/* Reads a policy as daemon_reload() does, and no more. It is the caller's, also with errors (NULL: there is none), and
+ * so is the report. */
+int daemon_policy_read(struct daemon *daemon, const char *const paths[], size_t path_count, struct policy **ret_policy,
+		       json_t **ret_report);
 /* Makes the kernel equal to policy × world now. 0, or -errno with the problem kept for `status` and a retry under way.
  */
 int daemon_reconcile(struct daemon *daemon);
 /* Soon, from the loop: any number of calls before it are one. */
 void daemon_reconcile_soon(struct daemon *daemon);
+
+/* ---- ended.c: flows that a policy ends ---- */
+/* As daemon_reload(), for the loop's own reasons: the log tells how many open flows it has ended. */
+void daemon_reload_by_itself(struct daemon *daemon);
+/* Carries out a request to reload, or (`dry_run`) to tell what it would do; only root (`root`) may name other files for
+ * that. Exactly one of *ret_result and *ret_error is a new reference. With a result there may be a copy of us (else
+ * NULL; always where `done` is) that finds out which flows are concerned, with a better answer as its output: a line
+ * for the client. */
+struct child *daemon_reload_asked(struct daemon *daemon, const json_t *request, bool root, child_done_fn done,
+				  void *arg, json_t **ret_result, json_t **ret_error);
 
 /* ---- world.c ---- */
 /* The watcher's view as the policy sees it. `ret_index` (as many as view->ports, the caller frees) gets for each port
@@ -139,6 +164,8 @@ int policy_files_set(struct policy_files *files, char *const *paths, size_t coun
 /* Names of who shares the port with its owner: an array, or NULL: nobody does. */
 json_t *daemon_other_names(const struct port *port);
 void daemon_names(struct daemon *daemon, struct event_names *ret_names);
+/* The port that has an address, seen from a port; 0: none, or more than one elsewhere. */
+uint32_t daemon_ifindex_at(struct daemon *daemon, const struct addr *addr, uint32_t ifindex);
 /* Should it be open and is not? One whose interface has gone meanwhile is no failure: the watcher will tell. */
 bool daemon_port_failed(const struct gate_port *port);
 const struct gate_port *daemon_gate_port(const struct daemon *daemon, uint32_t ifindex);

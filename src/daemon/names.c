@@ -62,6 +62,13 @@ static const struct port *port_at(struct daemon *daemon, int family, const uint8
 	return found == 1 ? elsewhere : NULL;
 }
 
+uint32_t daemon_ifindex_at(struct daemon *daemon, const struct addr *addr, uint32_t ifindex)
+{
+	const struct port *port = port_at(daemon, addr->family, addr->bytes, ifindex);
+
+	return port ? port->ifindex : 0;
+}
+
 static const char *name_container_at(void *arg, int family, const uint8_t *bytes, uint32_t ifindex)
 {
 	return port_owner_name(port_at(arg, family, bytes, ifindex));

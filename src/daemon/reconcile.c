@@ -196,6 +196,14 @@ static void releases_note(struct daemon *daemon, const struct desired *next)
 	}
 }
 
+static void before_keep(struct daemon *daemon)
+{
+	daemon->before.table = daemon->table;
+	daemon->before.ports = TAKE(daemon->gate_ports);
+	daemon->before.port_count = daemon->gate_port_count;
+	daemon->gate_port_count = 0;
+}
+
 /* What was applied becomes what is in force; names of the generations before it stay for late events. */
 static void take_in_force(struct daemon *daemon, struct desired *next)
 {
@@ -206,7 +214,10 @@ static void take_in_force(struct daemon *daemon, struct desired *next)
 		table_free(daemon->older[GENERATIONS_KEPT - 1]);
 		memmove(&daemon->older[1], &daemon->older[0], (GENERATIONS_KEPT - 1) * sizeof(daemon->older[0]));
 		daemon->older[0] = daemon->table;
-		table_keep_names(daemon->table);
+		if (daemon->before.wanted)
+			before_keep(daemon);
+		else
+			table_keep_names(daemon->table);
 	} else {
 		table_free(daemon->table);
 	}
@@ -452,40 +463,49 @@ static bool gates_differ(const struct daemon *daemon, const struct policy *polic
 	return true;
 }
 
+int daemon_policy_read(struct daemon *daemon, const char *const paths[], size_t path_count, struct policy **ret_policy,
+		       json_t **ret_report)
+{
+	char message[ERROR_TEXT_MAX + 64] = "";
+	struct diagnostics diagnostics = {0};
+	struct error error = {0};
+	int r;
+
+	*ret_policy = NULL;
+	r = policy_load(paths, path_count, ns_now(), ret_policy, &diagnostics, &error);
+	if (r == 0 && gates_differ(daemon, *ret_policy, &diagnostics))
+		r = -EINVAL;
+	if (r == -EINVAL && diagnostics.errors)
+		snprintf(message, sizeof(message), "the policy has %zu error%s; the policy in force stays in force",
+			 diagnostics.errors, diagnostics.errors == 1 ? "" : "s");
+	else if (r < 0)
+		snprintf(message, sizeof(message), "%s; the policy in force stays in force", error.text);
+	*ret_report = load_report(*ret_policy, &diagnostics, *message ? message : NULL);
+	diagnostics_free(&diagnostics);
+	return r;
+}
+
 int daemon_reload(struct daemon *daemon, json_t **ret_report)
 {
 	const struct daemon_options *options = daemon->options;
-	struct diagnostics diagnostics = {0};
-	struct policy *policy = NULL;
+	struct policy *policy;
 	struct error error = {0};
 	int64_t begin = ns_now();
 	json_t *report;
 	int r;
 
-	r = policy_load(options->policy_paths, options->policy_path_count, begin, &policy, &diagnostics, &error);
-	if (r == 0 && gates_differ(daemon, policy, &diagnostics))
-		r = -EINVAL;
+	r = daemon_policy_read(daemon, options->policy_paths, options->policy_path_count, &policy, &report);
 	if (r < 0) {
-		char message[ERROR_TEXT_MAX + 64];
-
-		if (r == -EINVAL && diagnostics.errors)
-			snprintf(message, sizeof(message),
-				 "the policy has %zu error%s; the policy in force stays in force", diagnostics.errors,
-				 diagnostics.errors == 1 ? "" : "s");
-		else
-			snprintf(message, sizeof(message), "%s; the policy in force stays in force", error.text);
-		report = load_report(policy, &diagnostics, message);
 		watch_after_error(daemon, policy);
 		policy_free(policy);
 	} else {
-		report = load_report(policy, &diagnostics, NULL);
 		r = put_in_force(daemon, policy, &error);
 		if (r < 0)
 			json_object_set_new(report, "message", json_string(error.text));
 	}
 	if (r < 0) {
 		log_error("%s", json_string_value(json_object_get(report, "message")));
-		if (diagnostics.errors)
+		if (!error.text[0])
 			log_text(json_string_value(json_object_get(report, "text")));
 		keep_policy_error(daemon, report);
 	} else {
@@ -495,7 +515,6 @@ int daemon_reload(struct daemon *daemon, json_t **ret_report)
 		json_object_set_new(report, "milliseconds", json_real((double)(ns_now() - begin) / 1e6));
 		log_loaded(daemon);
 	}
-	diagnostics_free(&diagnostics);
 	if (ret_report)
 		*ret_report = report;
 	else

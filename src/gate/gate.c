@@ -282,6 +282,16 @@ uint32_t gate_port_flows(struct gate *gate, uint32_t ifindex)
 	return gate->tc ? tc_gate_port_flows(gate->tc, ifindex) : 0;
 }
 
+int gate_flows_walk(struct gate *gate, int (*fn)(void *arg, const struct gate_flow *flow), void *arg)
+{
+	return gate->tc ? tc_gate_flows_walk(gate->tc, fn, arg) : -ENOTSUP;
+}
+
+size_t gate_flows_fds(const struct gate *gate, int fds[GATE_FLOWS_FDS])
+{
+	return gate->tc ? tc_gate_flows_fds(gate->tc, fds) : 0;
+}
+
 json_t *gate_status(struct gate *gate)
 {
 	char mask[16];

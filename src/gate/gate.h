@@ -153,6 +153,26 @@ int gate_port_counters(struct gate *gate, uint32_t ifindex, struct bh_port_count
 int gate_reason_counter(struct gate *gate, enum bh_reason reason, struct bh_counter *ret_counter);
 uint32_t gate_port_flows(struct gate *gate, uint32_t ifindex); /* open flows, counted; walks the port's own map */
 
+/* ---- Open flows ---- */
+
+/* One as it stands at a port. A flow between two ports stands at both. */
+struct gate_flow {
+	uint32_t ifindex;
+	struct addr own, remote;
+	uint16_t own_port, remote_port; /* host order; ICMP and others: as in struct bh_flow_key */
+	uint8_t protocol;
+	enum bh_flow_direction direction; /* who opened it: BH_FLOW_OUT, the port */
+	uint32_t opener;		  /* class of who opened it, as it was judged */
+	bool peer_local; /* the far end is the host or a container for certain: `opener` is what it was stamped with */
+};
+
+/* Calls `fn` for each flow that is open, or that the policy in force has ended since it came into force, until it
+ * returns something else than 0, which is returned. One may come twice. -ENOTSUP: the gates can't tell. Takes its time:
+ * it is for a copy of the process (child.h), which needs the descriptors that gate_flows_fds() gives (how many). */
+int gate_flows_walk(struct gate *gate, int (*fn)(void *arg, const struct gate_flow *flow), void *arg);
+#define GATE_FLOWS_FDS 2u
+size_t gate_flows_fds(const struct gate *gate, int fds[GATE_FLOWS_FDS]);
+
 /* What both gates can tell of themselves: features used (tcx or clsact, owned tables), what the kernel supports,
  * foreign filters and mark writers found, health. A new object for `status` and `version`: see docs/json.md. */
 json_t *gate_status(struct gate *gate);

@@ -24,6 +24,7 @@ const char *const tc_map_names[TC_MAP_MAX] = {
 	[TC_ADDRESSES] = "addresses",
 	[TC_FLOWS] = "flows",
 	[TC_PORT_STATE] = "port_state",
+	[TC_REVOKED] = "revoked",
 	[TC_FRAGMENTS] = "fragments",
 	[TC_ANSWERS] = "answers",
 	[TC_ANSWER_SPACE] = "answer_space",

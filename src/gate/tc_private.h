@@ -11,6 +11,7 @@
  *   tc_make.c    ports made, taken over, made ready ahead
  *   tc_port.c    ports closed and opened, and their own addresses
  *   tc_seed.c    flow maps and the flows that were open before
+ *   tc_walk.c    open flows, one after the other
  *   tc_world.c   exact addresses, NAT64 prefixes, published ports
  *   tc_watch.c   events and drift, as the kernel tells of them
  *   tc_remove.c  every trace taken out
@@ -38,6 +39,7 @@ enum tc_map {
 	TC_ADDRESSES,
 	TC_FLOWS,
 	TC_PORT_STATE,
+	TC_REVOKED,
 	TC_FRAGMENTS,
 	TC_ANSWERS,
 	TC_ANSWER_SPACE,

@@ -254,16 +254,26 @@ static int child_watch(struct child *child, int timeout_ms)
 }
 
 /* Close-on-exec does not help a copy: sockets held by it would stay open to our clients, the lock to our successor. */
-static void child_keep_only(int *fd)
+static void child_keep_only(int fd, const struct child_fds *keep)
 {
-	if (*fd != STDERR_FILENO + 1) {
-		dup2(*fd, STDERR_FILENO + 1);
-		*fd = STDERR_FILENO + 1;
+	unsigned int first = STDERR_FILENO + 1;
+
+	for (;;) {
+		int next = fd >= (int)first ? fd : INT_MAX;
+
+		for (size_t i = 0; keep && i < keep->count; i++)
+			if (keep->items[i] >= (int)first && keep->items[i] < next)
+				next = keep->items[i];
+		if (next == INT_MAX)
+			break;
+		if (next > (int)first)
+			(void)syscall(SYS_close_range, first, (unsigned int)next - 1, 0);
+		first = (unsigned int)next + 1;
 	}
-	(void)syscall(SYS_close_range, (unsigned int)*fd + 1, ~0u, 0);
+	(void)syscall(SYS_close_range, first, ~0u, 0);
 }
 
-static int child_copy(child_work_fn work, const void *what, int out_fd, pid_t *ret_pid)
+static int child_copy(child_work_fn work, const void *what, const struct child_fds *keep, int out_fd, pid_t *ret_pid)
 {
 	pid_t parent = getpid(), pid = fork();
 
@@ -274,7 +284,7 @@ static int child_copy(child_work_fn work, const void *what, int out_fd, pid_t *r
 		/* Blocked signals stay so: nobody reads them here. SIGKILL is not among them. */
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 			_exit(EXIT_FAILURE);
-		child_keep_only(&out_fd);
+		child_keep_only(out_fd, keep);
 		(void)!nice(10); /* the enforcer goes first */
 		_exit(work(what, out_fd));
 	}
@@ -290,6 +300,7 @@ struct child_start {
 	const char *const *argv;
 	child_work_fn work;
 	const void *what;
+	const struct child_fds *keep;
 };
 
 static int child_start(struct loop *loop, const struct child_start *start, size_t max_output, int timeout_ms,
@@ -309,7 +320,7 @@ static int child_start(struct loop *loop, const struct child_start *start, size_
 	child->out_fd = pipe_fds[0];
 	r = fcntl(child->out_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0 && start->work)
-		r = child_copy(start->work, start->what, pipe_fds[1], &child->pid);
+		r = child_copy(start->work, start->what, start->keep, pipe_fds[1], &child->pid);
 	else if (r == 0)
 		r = start->argv ? child_spawn(start->task, start->argv, pipe_fds[1], &child->pid) : -EINVAL;
 	close(pipe_fds[1]);
@@ -336,6 +347,12 @@ int child_run(struct loop *loop, steward_task_fn task, const char *const argv[],
 int child_fork(struct loop *loop, child_work_fn work, const void *what, size_t max_output, int timeout_ms,
 	       child_done_fn done, void *arg, struct child **ret_child)
 {
-	return child_start(loop, &(struct child_start){.work = work, .what = what}, max_output, timeout_ms, done, arg,
-			   ret_child);
+	return child_fork_with(loop, work, what, NULL, max_output, timeout_ms, done, arg, ret_child);
+}
+
+int child_fork_with(struct loop *loop, child_work_fn work, const void *what, const struct child_fds *keep,
+		    size_t max_output, int timeout_ms, child_done_fn done, void *arg, struct child **ret_child)
+{
+	return child_start(loop, &(struct child_start){.work = work, .what = what, .keep = keep}, max_output,
+			   timeout_ms, done, arg, ret_child);
 }

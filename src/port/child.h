@@ -32,6 +32,13 @@ int child_run(struct loop *loop, steward_task_fn task, const char *const argv[],
 typedef int (*child_work_fn)(const void *what, int fd);
 int child_fork(struct loop *loop, child_work_fn work, const void *what, size_t max_output, int timeout_ms,
 	       child_done_fn done, void *arg, struct child **ret_child);
+/* The same for work that needs descriptors of ours: it has these, too. */
+struct child_fds {
+	const int *items;
+	size_t count;
+};
+int child_fork_with(struct loop *loop, child_work_fn work, const void *what, const struct child_fds *keep,
+		    size_t max_output, int timeout_ms, child_done_fn done, void *arg, struct child **ret_child);
 void child_cancel(struct child *child); /* kills it, without a call of `done`; NULL is fine */
 
 #endif
