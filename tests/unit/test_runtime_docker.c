@@ -448,10 +448,13 @@ static void test_cgroup(void **state)
 	"80\0-container-port\0"                 \
 	"8080"
 
-/* A process that is called so in a container is not read: it may be made to keep the reader waiting. */
+#define STATUS_OF(user) "Name:\tdocker-proxy\nUid:\t" user "\t" user "\t" user "\t" user "\n"
+
+/* A process that is called so in a container, or is another user's, is not read: it may be made to keep the reader
+ * waiting. */
 static void test_proxy(void **state)
 {
-	static const char *const others[] = {"", "proc/700/ns/pid", "proc/700/ns/net"};
+	static const char *const others[] = {"", "proc/700/ns/pid", "proc/700/ns/net", "user"};
 	struct published published;
 
 	(void)state;
@@ -466,7 +469,8 @@ static void test_proxy(void **state)
 		box_put_link(&box, "proc/self/ns/net", "net:[1]");
 		box_put_link(&box, "proc/700/ns/pid", "pid:[1]");
 		box_put_link(&box, "proc/700/ns/net", "net:[1]");
-		if (others[i][0])
+		box_put(&box, "proc/700/status", strcmp(others[i], "user") == 0 ? STATUS_OF("1000") : STATUS_OF("0"));
+		if (strchr(others[i], '/'))
 			box_put_link(&box, others[i], "net:[2]");
 		assert_int_equal(docker_is_relayed(box.bundles, &published), others[i][0] == '\0');
 		box_close(&box, &runtime_docker);
