@@ -254,10 +254,14 @@ static int child_watch(struct child *child, int timeout_ms)
 }
 
 /* Close-on-exec does not help a copy: sockets held by it would stay open to our clients, the lock to our successor. */
-static void child_keep_only(int fd, const struct child_fds *keep)
+static void child_keep_only(int *out_fd, const struct child_fds *keep)
 {
 	unsigned int first = STDERR_FILENO + 1;
+	int fd = *out_fd;
 
+	/* Among others they stay where they are; alone it comes next. */
+	if (!keep && fd != (int)first)
+		*out_fd = fd = dup2(fd, (int)first);
 	for (;;) {
 		int next = fd >= (int)first ? fd : INT_MAX;
 
@@ -284,7 +288,7 @@ static int child_copy(child_work_fn work, const void *what, const struct child_f
 		/* Blocked signals stay so: nobody reads them here. SIGKILL is not among them. */
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 			_exit(EXIT_FAILURE);
-		child_keep_only(out_fd, keep);
+		child_keep_only(&out_fd, keep);
 		(void)!nice(10); /* the enforcer goes first */
 		_exit(work(what, out_fd));
 	}
