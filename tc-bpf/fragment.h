@@ -47,6 +47,7 @@ static __always_inline bool fragment_key_equal(const struct fragment_key *a, con
 	return !differ;
 }
 
+/* Asked before the policy is: what can't be part of a datagram opens no flow. */
 static __always_inline int fragment_length_check(const struct packet *packet)
 {
 	__u32 size = packet->fragment_end - packet->fragment_offset;

@@ -97,10 +97,12 @@ static __always_inline int guard_own(struct packet *packet, const struct bh_port
 		return port_permits(packet, BH_CLASS_PERMIT_SPOOF) ? BH_REASON_NONE : BH_DROP_SOURCE_ADDRESS;
 	if (packet->flags & PACKET_GROUP)
 		return BH_REASON_NONE;
-	class = packet_class_of(packet, port, destination);
-	if (class_flags(packet->slot, class) & BH_CLASS_GROUP) {
-		packet->flags |= PACKET_GROUP; /* a subnet's broadcast address */
-		return BH_REASON_NONE;
+	if (packet->key.family == 4) { /* an IPv6 address that NAT64 makes of one is nobody's */
+		class = packet_class_of(packet, port, destination);
+		if (class_flags(packet->slot, class) & BH_CLASS_GROUP) {
+			packet->flags |= PACKET_GROUP; /* a subnet's broadcast address */
+			return BH_REASON_NONE;
+		}
 	}
 	return port_permits(packet, BH_CLASS_PERMIT_ROUTER) ? BH_REASON_NONE : BH_DROP_NOT_ADDRESSED;
 }
@@ -128,10 +130,8 @@ static __always_inline __u32 remote_class(const struct packet *packet, const str
 		*ret_reason = BH_DROP_INTERNAL;
 		return BH_CLASS_NONE;
 	}
-	/* In no zone are containers of this host, which have an entry, and unknown neighbours on a bridge. */
-	if (class == BH_CLASS_UNASSIGNED
-		    ? address_listed(port, packet->key.family, addr)
-		    : class < BH_CLASS_FIRST || class_flags(packet->slot, class) & BH_CLASS_LOCAL) {
+	/* By its address alone: an unknown neighbour on a bridge has a class of its own, and may be anybody. */
+	if (class < BH_CLASS_FIRST || class_flags(packet->slot, class) & BH_CLASS_LOCAL) {
 		*ret_reason = BH_DROP_SPOOFED_REMOTE;
 		return BH_CLASS_NONE;
 	}

@@ -88,11 +88,21 @@ static int ranges_add(struct ranges *ranges, uint32_t low, uint32_t high)
 	return 0;
 }
 
+/* A protocol's ports or types, and the protocol by its number: ICMP in a packet of the other family has no types. */
+static int ranges_add_number(struct ranges *ranges, const struct service_atom *atom)
+{
+	uint32_t point = POINT_ROW(BH_ROW_PROTO) + atom->protocol;
+
+	if (atom->kind != SERVICE_PROTOCOL || (atom->protocol != IPPROTO_ICMP && atom->protocol != IPPROTO_ICMPV6))
+		return 0;
+	return ranges_add(ranges, point, point);
+}
+
 static int ranges_add_atom(struct ranges *ranges, const struct service_atom *atom)
 {
 	struct range range = atom_range(atom);
 	uint32_t low = range.low;
-	int r = 0;
+	int r = ranges_add_number(ranges, atom);
 
 	for (size_t i = 0; r == 0 && atom->without_tunnels && i < TUNNEL_POINTS; i++) {
 		if (tunnel_points[i] < low || tunnel_points[i] > range.high)

@@ -34,7 +34,8 @@ enum {
 	GROUPS, /* multicast and broadcast */
 	PARTNERS,
 	SPECIAL,
-	STRANGERS, /* of no zone: not even the internet */
+	STRANGERS,  /* of no zone: not even the internet */
+	NEIGHBOURS, /* unknown addresses on the bridge */
 	CLASS_COUNT,
 };
 enum { SERVICE_HTTPS = 1, SERVICE_DNS, SERVICE_PING, SERVICE_SSH, SERVICE_OTHER };
@@ -142,6 +143,7 @@ void address_remove(uint32_t domain, const char *addr);
 void own_set(const struct port *port, const char *addr, uint32_t kind);
 void own_remove(const struct port *port, const char *addr);
 void prefix_set(const char *prefix, uint32_t class);
+void nat64_set(const char *prefix); /* of 96 bits */
 void service_set(uint32_t row, uint32_t column, uint16_t class);
 void published_set(uint8_t protocol, uint16_t port);
 void published_remove(uint8_t protocol, uint16_t port);

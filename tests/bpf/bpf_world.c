@@ -180,6 +180,16 @@ void prefix_set(const char *prefix, uint32_t class)
 	}
 }
 
+void nat64_set(const char *prefix)
+{
+	uint8_t addr[16], value = 1;
+	struct bh_nat64_key key;
+
+	address_parse(prefix, addr);
+	memcpy(key.prefix, addr, sizeof(key.prefix));
+	map_put(MAP(nat64), &key, &value);
+}
+
 void service_set(uint32_t row, uint32_t column, uint16_t class)
 {
 	struct bh_service_row value;
@@ -378,6 +388,7 @@ static void classes_fill(void)
 	class_set(PARTNERS, BH_CLASS_ZONE, 915);
 	class_set(SPECIAL, BH_CLASS_OUTSIDE, 0);
 	class_set(STRANGERS, BH_CLASS_OUTSIDE, 0);
+	class_set(NEIGHBOURS, BH_CLASS_LOG_DENIED, 904);
 }
 
 static void prefixes_fill(void)
@@ -386,12 +397,12 @@ static void prefixes_fill(void)
 	prefix_set("224.0.0.0/4", GROUPS);
 	prefix_set("255.255.255.255/32", GROUPS);
 	prefix_set("192.0.2.0/25", PARTNERS);
-	prefix_set("10.0.0.0/24", BH_CLASS_UNASSIGNED);
+	prefix_set("10.0.0.0/24", NEIGHBOURS);
 	prefix_set("198.51.100.0/24", STRANGERS);
 	prefix_set("::/0", INTERNET);
 	prefix_set("ff00::/8", GROUPS);
 	prefix_set("fe80::/10", SPECIAL);
-	prefix_set("fd00::/64", BH_CLASS_UNASSIGNED);
+	prefix_set("fd00::/64", NEIGHBOURS);
 	prefix_set("2001:db8:2::/48", PARTNERS);
 }
 

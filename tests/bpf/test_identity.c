@@ -183,6 +183,10 @@ static void test_spoofed_remote(void **state)
 	class_set(BH_CLASS_UNASSIGNED, BH_CLASS_LOCAL, 904);
 	TO(a, BH_CLASS_REMOTE, BH_DROP_SPOOFED_REMOTE, .from = "10.0.0.78", .to = "10.0.0.2", .protocol = TCP,
 	   .dport = 443, .flags = SYN);
+	/* The same address, as NAT64 writes it. */
+	nat64_set("64:ff9b::");
+	TO(a, BH_CLASS_REMOTE, BH_DROP_SPOOFED_REMOTE, .from = "64:ff9b::a00:4e", .to = "fd00::2", .protocol = TCP,
+	   .dport = 443, .flags = SYN);
 	TO(a, BH_CLASS_REMOTE, BH_DENY_DEFAULT, .from = "10.0.0.77", .to = "10.0.0.2", .protocol = TCP, .dport = 443,
 	   .flags = SYN);
 	/* Nor may `remote` packets join a flow with a local end. */

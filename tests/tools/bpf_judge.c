@@ -2,7 +2,9 @@
 /* bpf_judge --policy PATH --world FILE --batch -: what the eBPF programs say of the first packet of a flow.
  *
  * Reads 'FROM TO SERVICE' a line (FROM, TO: a container, `container@network`, `host` or an address) and prints a JSON
- * object a line with `verdict`, `mode`, `reason` and `rule`, as explain does; what a guard dropped has its reason. The
+ * object a line with `verdict`, `mode`, `reason` and `rule`, as explain does; what a guard dropped has its reason. Or
+ * it reads 'frame INTERFACE,from|to,STAMP,RECEIVED HEX', a frame at one port: STAMP is `host`, `remote`, another port's
+ * interface or a number; RECEIVED is 0 for what the host itself has made. The
  * policy is compiled and written into the programs' maps by the tc gate itself, for veths in a namespace of this
  * process; then the packet that each flow would begin with is run through them by BPF_PROG_TEST_RUN as it would travel:
  * from the sender's port, and with the stamp that it got there, to the receiver's. Needs root. */
@@ -26,9 +28,10 @@
 #include "gate/tc.h"
 #include "policy/load.h"
 #include "table/table.h"
+#include "tests/lib/frame_words.h"
 
 #define PIN_DIR	  "/sys/fs/bpf/bulkhead"
-#define FRAME_MAX 256
+#define FRAME_MAX 4096
 
 struct judge {
 	struct policy *policy;
@@ -98,7 +101,8 @@ static void interfaces_make(struct judge *judge)
 			die(command, "failed");
 		snprintf(command, sizeof(command), "bh%zu", i);
 		port->ifindex = if_nametoindex(command);
-		memcpy(port->mac.bytes, (uint8_t[]){2, 0x42, 0, 0, (uint8_t)(i >> 8), (uint8_t)i}, 6);
+		if (memcmp(port->mac.bytes, (uint8_t[6]){0}, 6) == 0)
+			memcpy(port->mac.bytes, (uint8_t[]){2, 0x42, 0, 0, (uint8_t)(i >> 8), (uint8_t)i}, 6);
 	}
 }
 
@@ -291,10 +295,10 @@ static void reasons_read(struct judge *judge, uint64_t *reasons)
 }
 
 /* One program; *mark in and out. True: it passes. */
-static bool gate_run(struct judge *judge, int program, uint32_t ifindex, uint8_t *frame, size_t size, uint32_t *mark,
-		     struct answer *answer)
+static bool gate_run(struct judge *judge, int program, uint32_t ifindex, bool received, uint8_t *frame, size_t size,
+		     uint32_t *mark, struct answer *answer)
 {
-	struct __sk_buff in = {.ifindex = ifindex, .ingress_ifindex = ifindex, .mark = *mark}, out = {0};
+	struct __sk_buff in = {.ifindex = ifindex, .ingress_ifindex = received ? ifindex : 0, .mark = *mark}, out = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)size, .ctx_in = &in,
 		    .ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out), .repeat = 1);
 	size_t count = judge->table->decisions.count;
@@ -319,6 +323,15 @@ static bool gate_run(struct judge *judge, int program, uint32_t ifindex, uint8_t
 	return (int)opts.retval == TC_ACT_UNSPEC;
 }
 
+static void answer_finish(const struct judge *judge, bool pass, struct answer *answer)
+{
+	const struct decision *decision = table_decision(judge->table, answer->decision);
+
+	answer->asked = true;
+	answer->audit = pass && decision && decision->deny;
+	answer->allow = pass && !answer->audit;
+}
+
 /* What the real path does to a packet: the sender's port, then the receiver's. */
 static void packet_run(struct judge *judge, const struct party_end *from, const struct party_end *to, uint8_t protocol,
 		       uint16_t service, struct answer *answer)
@@ -327,7 +340,6 @@ static void packet_run(struct judge *judge, const struct party_end *from, const 
 	const struct world_port *source = from->port == UINT32_MAX ? NULL : &judge->world.ports.items[from->port];
 	const struct world_port *target = to->port == UINT32_MAX ? NULL : &judge->world.ports.items[to->port];
 	uint32_t mark = (uint32_t)(from->host ? BH_CLASS_HOST : BH_CLASS_REMOTE) << BH_STAMP_SHIFT_DEFAULT;
-	const struct decision *decision;
 	uint8_t frame[FRAME_MAX];
 	size_t size;
 	bool pass = true;
@@ -336,13 +348,10 @@ static void packet_run(struct judge *judge, const struct party_end *from, const 
 	size = frame_put(frame, from, to, target ? &target->mac : &elsewhere, source ? &source->mac : &elsewhere,
 			 protocol, service, judge->serial);
 	if (source)
-		pass = gate_run(judge, judge->programs[0], source->ifindex, frame, size, &mark, answer);
+		pass = gate_run(judge, judge->programs[0], source->ifindex, true, frame, size, &mark, answer);
 	if (pass && target)
-		pass = gate_run(judge, judge->programs[1], target->ifindex, frame, size, &mark, answer);
-	decision = table_decision(judge->table, answer->decision);
-	answer->asked = true;
-	answer->audit = pass && decision && decision->deny;
-	answer->allow = pass && !answer->audit;
+		pass = gate_run(judge, judge->programs[1], target->ifindex, true, frame, size, &mark, answer);
+	answer_finish(judge, pass, answer);
 }
 
 /* ---- Questions ---- */
@@ -456,15 +465,44 @@ static json_t *question_answer(struct judge *judge, const char *from_word, const
 	return json;
 }
 
+/* ---- Frames as they are ---- */
+
+/* A frame at one port, as it stands there. */
+static json_t *frame_answer(struct judge *judge, char *place, const char *hex)
+{
+	char *interface = strtok(place, ","), *way = strtok(NULL, ","), *stamp = strtok(NULL, ",");
+	char *received = strtok(NULL, ",");
+	struct answer answer = {0};
+	uint8_t frame[FRAME_MAX];
+	uint32_t index, mark;
+	size_t size;
+	bool from;
+
+	if (!received || !port_word_read(&judge->world, interface, &index) ||
+	    !stamp_word_read(judge->table, &judge->world, stamp, &mark) || !hex_read(hex, frame, sizeof(frame), &size))
+		return json_pack("{s:s}", "error", "a line is frame INTERFACE,WAY,STAMP,RECEIVED HEX");
+	from = strcmp(way, "from") == 0;
+	mark <<= BH_STAMP_SHIFT_DEFAULT;
+	answer_finish(judge,
+		      gate_run(judge, judge->programs[from ? 0 : 1], judge->world.ports.items[index].ifindex,
+			       from || strcmp(received, "1") == 0, frame, size, &mark, &answer),
+		      &answer);
+	return json_pack("{s:s,s:s}", "verdict", answer.allow || answer.audit ? "allow" : "deny", "reason",
+			 reason_name(answer.reason));
+}
+
 static int batch(struct judge *judge)
 {
-	char line[4096], from[1024], to[1024], service[1024];
+	static char line[3 * FRAME_MAX], service[3 * FRAME_MAX];
+	char from[1024], to[1024];
 
 	while (fgets(line, sizeof(line), stdin)) {
 		json_t *json;
 
-		if (sscanf(line, "%1023s %1023s %1023s", from, to, service) != 3)
+		if (sscanf(line, "%1023s %1023s %12287s", from, to, service) != 3)
 			json = json_pack("{s:s}", "error", "a line is FROM TO SERVICE");
+		else if (strcmp(from, "frame") == 0)
+			json = frame_answer(judge, to, service);
 		else
 			json = question_answer(judge, from, to, service);
 		json_dumpf(json, stdout, JSON_COMPACT);

@@ -11,13 +11,14 @@ import yaml
 LAYERS = ("naive", "table", "bpf", "wire")
 VERDICTS = ("allow", "deny", "audit", "mixed", "unpoliced")
 
-KEYS = {"description", "topology", "policy", "files", "expect", "events", "then", "only", "control", "options"}
+KEYS = {"description", "topology", "world", "policy", "files", "expect", "events", "frames", "then", "only", "control", "options"}
 TOPOLOGY_KEYS = {"bridges", "overlapping", "containers", "outside", "routes", "forwarding"}
 CONTAINER_KEYS = {"bridge", "addresses", "ports", "interface", "labels", "image", "namespace", "runtime", "cgroup", "unmanaged"}
 PORT_KEYS = {"bridge", "addresses", "interface"}
 OUTSIDE_KEYS = {"uplink", "host", "addresses"}
 STEP_KEYS = {"policy", "files", "expect", "events"}
 EXPECT_KEYS = {"from", "to", "rule", "reason", "staged", "only", *VERDICTS}
+FRAME_KEYS = {"port", "way", "stamp", "received", "hex", "passes", "reason"}
 EVENT_KEYS = {"from", "to", "service", "verdict", "reason", "rule", "silent"}
 
 
@@ -63,7 +64,7 @@ class Step:
         self.events = data.get("events", [])
         for event in self.events:
             known(f"{where}: events", event, EVENT_KEYS)
-        self.questions = [question for line in data["expect"] for question in self._questions(where, line)]
+        self.questions = [question for line in data.get("expect", []) for question in self._questions(where, line)]
 
     @staticmethod
     def _questions(where, line):
@@ -100,7 +101,11 @@ class Scenario:
         self.only = data.get("only", list(LAYERS))
         self.options = data.get("options", [])  # of the daemon
         self.control = data.get("control", True)  # does all of it pass where nobody polices?
-        topology = data["topology"]
+        self.world_text = data.get("world")  # instead of a topology, where nothing is built
+        self.frames = data.get("frames", [])  # run through the eBPF programs, one after the other
+        for frame in self.frames:
+            known(f"{path}: frames", frame, FRAME_KEYS)
+        topology = data["topology"] if self.world_text is None else {}
         known(path, topology, TOPOLOGY_KEYS)
         self.bridges = topology.get("bridges", {})
         self.overlapping = topology.get("overlapping", [])  # bridges whose subnets are others' as well
@@ -137,6 +142,8 @@ class Scenario:
         return own + [plain(a) for outside in self.outside.values() for a in outside["host"]]
 
     def world(self):
+        if self.world_text is not None:
+            return self.world_text
         subnets = {
             name: [str(ipaddress.ip_interface(a).network) for a in addresses]
             for name, addresses in self.bridges.items()
