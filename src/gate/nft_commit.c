@@ -104,6 +104,8 @@ static int signature_write(const struct gate_desired *desired, struct text *sign
 		text_appendf(signature, "p%u/%u/%s/%u/%u;", p->protocol, p->port, prefix_format(&p->at, at),
 			     p->identity, p->container_port);
 	}
+	for (size_t i = 0; i < desired->bridge_count; i++)
+		text_appendf(signature, "b%u;", desired->bridges[i].ifindex);
 	for (size_t i = 0; i < desired->via_count; i++)
 		text_appendf(signature, "v%s;%d;", desired->via[i].zone,
 			     desired->via[i].subnet_count && desired->via[i].interface_count);
@@ -251,6 +253,17 @@ static void sets_diff(struct nft_batch *batch, const struct nft_ruleset *from, c
 		nft_elements_diff(batch, from, to, (enum nft_table_index)i);
 }
 
+/* Elements name chains of the ruleset that they are in. */
+static void chains_borrow(const struct nft_table *table, struct nft_set *set)
+{
+	for (size_t i = 0; i < set->elements.count; i++) {
+		struct nft_element *element = &set->elements.items[i];
+		const struct nft_chain *chain = element->chain ? nft_table_chain(table, element->chain) : NULL;
+
+		element->chain = chain ? chain->name : NULL;
+	}
+}
+
 static void sets_take(struct nft_ruleset *to, struct nft_ruleset *from)
 {
 	for (size_t i = 0; i < NFT_TABLE_COUNT; i++) {
@@ -258,11 +271,12 @@ static void sets_take(struct nft_ruleset *to, struct nft_ruleset *from)
 			struct nft_set *new = from->tables[i].sets.items[j], swap;
 			struct nft_set *old = (struct nft_set *)nft_table_set(&to->tables[i], new->name);
 
-			if (!old || new->kind == NFT_SET_VERDICTS)
+			if (!old || (new->kind == NFT_SET_VERDICTS && !new->by_world))
 				continue;
 			swap = *old;
 			old->elements = new->elements;
 			new->elements = swap.elements;
+			chains_borrow(&to->tables[i], old);
 		}
 	}
 }
@@ -300,7 +314,7 @@ static int commit_all(struct nft_gate *nft, const struct gate_desired *desired, 
 
 	nft_ruleset_init(&next);
 	nft_door_render(&next, &nft->settings, &wanted->door);
-	rc = nft_host_render(&next, &nft->settings, desired, error);
+	rc = nft_host_render(&next, &nft->settings, desired, wanted->door.names, error);
 	if (nft->settings.alone)
 		nft_calls_render(&next, nft->calls_before);
 	if (nft->settings.alone)
@@ -323,7 +337,32 @@ static int commit_all(struct nft_gate *nft, const struct gate_desired *desired, 
 	return rc;
 }
 
-static int commit_once(struct nft_gate *nft, const struct gate_desired *desired, const struct desired_door *wanted,
+static int commit_same(struct nft_gate *nft, const struct gate_desired *desired, struct desired_door *wanted, bool same,
+		       struct error *error)
+{
+	struct nft_names *names = NULL;
+	int rc = 0;
+
+	if (same) {
+		wanted->door.names = nft->names;
+		return commit_sets(nft, wanted, error);
+	}
+	if (nft->settings.alone)
+		rc = nft_names_make(desired->table, &names, error);
+	wanted->door.names = names;
+	if (rc == 0)
+		rc = commit_all(nft, desired, wanted, error);
+	if (rc == 0) {
+		struct nft_names *old = nft->names;
+
+		nft->names = names;
+		names = old;
+	}
+	nft_names_free(names);
+	return rc;
+}
+
+static int commit_once(struct nft_gate *nft, const struct gate_desired *desired, struct desired_door *wanted,
 		       struct error *error)
 {
 	struct text signature = {0};
@@ -336,7 +375,7 @@ static int commit_once(struct nft_gate *nft, const struct gate_desired *desired,
 	}
 	same = nft->known && nft->committed && signature.length == nft->rendered.length &&
 	       memcmp(signature.data, nft->rendered.data, signature.length) == 0;
-	rc = same ? commit_sets(nft, wanted, error) : commit_all(nft, desired, wanted, error);
+	rc = commit_same(nft, desired, wanted, same, error);
 	if (rc == 0) {
 		nft->committed = true;
 		nft->generation = desired->table->generation;
@@ -355,7 +394,7 @@ static bool is_surprise(int rc)
 }
 
 /* By the difference to what is there; from what can be read of it; and from nothing at all. */
-static int commit_somehow(struct nft_gate *nft, const struct gate_desired *desired, const struct desired_door *wanted,
+static int commit_somehow(struct nft_gate *nft, const struct gate_desired *desired, struct desired_door *wanted,
 			  struct error *error)
 {
 	int rc = commit_once(nft, desired, wanted, error);

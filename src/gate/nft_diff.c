@@ -177,11 +177,12 @@ static void element_write(struct nlmsghdr *nlh, const struct nft_set *set, const
 		mnl_attr_put(nlh, NFTA_DATA_VALUE, set->key_size, element->key_end);
 		mnl_attr_nest_end(nlh, nest);
 	}
-	if (with_data && set->kind != NFT_SET_PLAIN) {
+	if (with_data && set->kind != NFT_SET_PLAIN && !element->interval_end) {
 		nest = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_DATA);
 		if (set->kind == NFT_SET_VERDICTS) {
 			verdict = mnl_attr_nest_start(nlh, NFTA_DATA_VERDICT);
-			mnl_attr_put_u32(nlh, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
+			mnl_attr_put_u32(nlh, NFTA_VERDICT_CODE,
+					 htonl((uint32_t)(element->jump ? NFT_JUMP : NFT_GOTO)));
 			mnl_attr_put_strz(nlh, NFTA_VERDICT_CHAIN, element->chain);
 			mnl_attr_nest_end(nlh, verdict);
 		} else {
@@ -447,7 +448,7 @@ void nft_elements_diff(struct nft_batch *batch, const struct nft_ruleset *from, 
 	for (size_t i = 0; i < diff.to->sets.count; i++) {
 		const struct nft_set *set = diff.to->sets.items[i];
 
-		if (set->kind != NFT_SET_VERDICTS && nft_table_set(diff.from, set->name))
+		if ((set->kind != NFT_SET_VERDICTS || set->by_world) && nft_table_set(diff.from, set->name))
 			set_diff(&diff, set);
 	}
 }

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "gate/nft_guard.h"
+#include "gate/nft_judge.h"
 #include "gate/nft_subnet.h"
 
 #include <linux/netfilter_arp.h> /* after libc's, or they clash */
@@ -62,6 +63,12 @@ static struct nft_rule_writer *rule(struct render *render, int chain)
 {
 	nft_rule_begin(&render->writer, render->ruleset, render->table, chain);
 	return &render->writer;
+}
+
+/* What a stamp overwrites: nobody brings a verdict from elsewhere. */
+static uint32_t bits(const struct render *render)
+{
+	return render->settings->mask | render->settings->judged;
 }
 
 static uint32_t stamp(const struct render *render, uint32_t class)
@@ -136,7 +143,7 @@ static void by_mark(struct render *render, int chain, enum nft_cmp_ops op, uint3
 
 static void set_stamp(struct render *render, int chain, uint32_t class, const char *comment)
 {
-	nft_rule_stamp(rule(render, chain), render->settings->mask, stamp(render, class));
+	nft_rule_stamp(rule(render, chain), bits(render), stamp(render, class));
 	end(render, comment);
 }
 
@@ -268,6 +275,28 @@ static void to_port(struct render *render, int chain)
 		by_set(render, chain, true, NFT_SET_OPEN, NFT_RETURN, NULL);
 }
 
+/* The sender's stamp stays. Alone: a verdict does not, and what stood for an outside address is remote again. */
+static void from_patch(struct render *render, int chain)
+{
+	struct nft_rule_writer *writer;
+
+	if (!render->settings->alone) {
+		by_set(render, chain, false, NFT_SET_PATCH, NFT_RETURN, NULL);
+		return;
+	}
+	nft_judge_outsiders_add(render->ruleset, render->settings, render->table, render->door->names);
+	writer = rule(render, chain);
+	nft_rule_interface_in(writer, false, false, NFT_SET_PATCH);
+	nft_rule_stamp_in(writer, render->settings->mask, false, NFT_SET_OUTSIDERS);
+	nft_rule_verdict(writer, NFT_GOTO, "from_outside");
+	end(render, NULL);
+	writer = rule(render, chain);
+	nft_rule_interface_in(writer, false, false, NFT_SET_PATCH);
+	nft_rule_stamp(writer, render->settings->judged, 0);
+	nft_rule_verdict(writer, NFT_RETURN, NULL);
+	end(render, NULL);
+}
+
 /* From a veth: judged by the port's program, or dropped. Alone: guarded here, and judged in inet. */
 static void from_veth(struct render *render)
 {
@@ -280,7 +309,7 @@ static void from_veth(struct render *render)
 	nft_rule_mark(writer, render->settings->mask, NFT_CMP_EQ, 0);
 	nft_rule_verdict(writer, NFT_GOTO, "from_outside");
 	end(render, NULL);
-	by_set(render, chain, false, NFT_SET_PATCH, NFT_RETURN, NULL);
+	from_patch(render, chain);
 	from_port(render, chain);
 }
 
@@ -294,7 +323,7 @@ static void to_veth(struct render *render)
 	by_set(render, chain, true, NFT_SET_PATCH, NFT_RETURN, NULL);
 	writer = rule(render, chain);
 	nft_rule_interface_in(writer, true, false, NFT_SET_IGNORED);
-	nft_rule_stamp(writer, render->settings->mask, 0);
+	nft_rule_stamp(writer, bits(render), 0);
 	nft_rule_verdict(writer, NFT_RETURN, NULL);
 	end(render, NULL);
 	refuse(render, chain, BH_DROP_CLOSED, true, COUNTER_CLOSED_OUT);
@@ -350,6 +379,17 @@ static void bridges_add(struct render *render)
 	}
 }
 
+/* nft alone: `inet` has judged what comes by IP from the bridge's own address. Ends the rule in hand. */
+static void bridge_output_judged(struct render *render, struct nft_rule_writer *writer)
+{
+	nft_rule_source_mac_in(writer, false, SET_BRIDGES);
+	if (render->settings->features.route)
+		nft_rule_routed(writer);
+	nft_rule_mark(writer, render->settings->judged, NFT_CMP_EQ, render->settings->judged);
+	nft_rule_verdict(writer, NF_ACCEPT, NULL);
+	end(render, "judged, and stamped, in inet");
+}
+
 /* A stamp that was judged comes here by routing: from the bridge's address, with a route. Interfaces that are stacked
  * on a bridge and live in other namespaces (macvlan) send by this hook too, with any mark their processes asked for,
  * and are no part of the host. */
@@ -361,19 +401,23 @@ static void bridge_output(struct render *render)
 	struct nft_rule_writer *writer = rule(render, chain);
 
 	refuse(render, forged, BH_DROP_NO_STAMP, true, COUNTER_FORGED);
+	if (render->settings->alone) {
+		bridge_output_judged(render, writer);
+		writer = rule(render, chain);
+	}
 	nft_rule_socket(writer);
-	nft_rule_stamp(writer, render->settings->mask, stamp(render, BH_CLASS_HOST));
+	nft_rule_stamp(writer, bits(render), stamp(render, BH_CLASS_HOST));
 	nft_rule_verdict(writer, NF_ACCEPT, NULL);
 	end(render, "made by a process of the host, whatever it says");
 	by_mark(render, chain, NFT_CMP_GTE, BH_CLASS_UNASSIGNED, NFT_GOTO, "output_judged");
 	writer = rule(render, chain);
 	nft_rule_source_mac_in(writer, true, SET_BRIDGES);
-	nft_rule_stamp(writer, render->settings->mask, stamp(render, BH_CLASS_REMOTE));
+	nft_rule_stamp(writer, bits(render), stamp(render, BH_CLASS_REMOTE));
 	nft_rule_verdict(writer, NF_ACCEPT, NULL);
 	end(render, "stacked on the bridge: not the host");
 	writer = rule(render, chain);
 	nft_rule_mark(writer, render->settings->mask, NFT_CMP_EQ, 0);
-	nft_rule_stamp(writer, render->settings->mask, stamp(render, BH_CLASS_HOST));
+	nft_rule_stamp(writer, bits(render), stamp(render, BH_CLASS_HOST));
 	end(render, "made by the kernel");
 	writer = rule(render, judged);
 	nft_rule_source_mac_in(writer, true, SET_BRIDGES);
@@ -438,7 +482,7 @@ static void from_loopback(struct render *render, int chain)
 	struct nft_rule_writer *writer = rule(render, chain);
 
 	nft_rule_interface(writer, false, LOOPBACK_IFINDEX);
-	nft_rule_stamp(writer, render->settings->mask, stamp(render, BH_CLASS_HOST));
+	nft_rule_stamp(writer, bits(render), stamp(render, BH_CLASS_HOST));
 	nft_rule_verdict(writer, NFT_RETURN, NULL);
 	end(render, "the host's own, whatever it says");
 }
@@ -545,6 +589,26 @@ static void inet_input_life(struct render *render, int chain)
 	}
 }
 
+/* nft alone: both directions are judged, and groups by the policy for them. */
+static void inet_input_alone(struct render *render, int chain)
+{
+	nft_rule_verdict(rule(render, chain), NFT_JUMP, NFT_CHAIN_STATE);
+	end(render, NULL);
+	nft_rule_reply(rule(render, chain));
+	nft_rule_verdict(&render->writer, NFT_GOTO, NFT_CHAIN_ANSWER);
+	end(render, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t family = i ? NFPROTO_IPV6 : NFPROTO_IPV4;
+
+		nft_rule_family(rule(render, chain), family);
+		nft_rule_address_in(&render->writer, family, true, i ? SET_GROUPS_6 : SET_GROUPS_4);
+		nft_rule_verdict(&render->writer, NFT_GOTO, NFT_CHAIN_QUESTION);
+		end(render, NULL);
+	}
+	nft_rule_verdict(rule(render, chain), NFT_GOTO, NFT_CHAIN_TO_HOST);
+	end(render, NULL);
+}
+
 /* What containers send to the host. `senders` is filled by nft_host.c; a stamp that is not in it, or none at all, is
  * nobody's that may. */
 static void inet_input(struct render *render)
@@ -562,6 +626,11 @@ static void inet_input(struct render *render)
 	pass_interface(render, chain, false, LOOPBACK_IFINDEX);
 	by_mark(render, chain, NFT_CMP_EQ, BH_CLASS_REMOTE, NFT_RETURN, NULL);
 	by_mark(render, chain, NFT_CMP_EQ, BH_CLASS_HOST, NFT_RETURN, NULL);
+	if (render->settings->alone) {
+		inet_input_life(render, chain);
+		inet_input_alone(render, chain);
+		return;
+	}
 	inet_input_judged(render, chain);
 	inet_input_life(render, chain);
 	nft_rule_map_mark(rule(render, chain), render->settings->mask, NFT_MAP_SENDERS);
@@ -584,7 +653,12 @@ static void inet_table(struct render *render)
 	to_veth(render);
 	inet_prerouting(render);
 	inet_input(render);
-	nft_forward_render(render->ruleset, render->settings, render->door, PRIORITY_INPUT);
+	if (render->settings->alone) {
+		bridges_add(render);
+		nft_judge_door_render(render->ruleset, render->settings, render->door);
+	} else {
+		nft_forward_render(render->ruleset, render->settings, render->door, PRIORITY_INPUT);
+	}
 	inet_output(render);
 	inet_postrouting(render);
 }

@@ -29,7 +29,7 @@ static bool is_family(const struct addr *addr, uint8_t nfproto)
 	return addr->family == (nfproto == NFPROTO_IPV4 ? ADDR_V4 : ADDR_V6);
 }
 
-static void host_add(struct nft_ruleset *ruleset, const struct nft_door *door, uint8_t nfproto)
+void nft_forward_host_add(struct nft_ruleset *ruleset, const struct nft_door *door, uint8_t nfproto)
 {
 	bool v4 = nfproto == NFPROTO_IPV4;
 	char name[NAME_SIZE];
@@ -131,7 +131,7 @@ void nft_forward_render(struct nft_ruleset *ruleset, const struct nft_settings *
 	chain = nft_base_chain_add(ruleset, NFT_TABLE_INET, "forward", NF_INET_FORWARD, priority);
 	pass(ruleset, settings, chain);
 	for (size_t i = 0; i < sizeof(families); i++) {
-		host_add(ruleset, door, families[i]);
+		nft_forward_host_add(ruleset, door, families[i]);
 		judged_add(ruleset, door, families[i]);
 		nft_rule_begin(&writer, ruleset, NFT_TABLE_INET, chain);
 		nft_rule_family(&writer, families[i]);

@@ -31,155 +31,7 @@ struct bh_cell nft_host_cell(const struct table *table, uint32_t from, uint32_t 
 	return nft_cell_normal(&made);
 }
 
-static void run_add(struct nft_host *host, uint8_t protocol, uint32_t low, uint32_t high, const struct bh_cell *cell)
-{
-	struct nft_run *run;
-
-	if (low > high || memcmp(cell, &host->fallback, sizeof(*cell)) == 0)
-		return;
-	run = array_append(&host->runs);
-	if (run)
-		*run = (struct nft_run){protocol, (uint16_t)low, (uint16_t)high, nft_outcome_name(host, cell)};
-	if (!run || !run->outcome)
-		host->ruleset->failed = true;
-}
-
 /* ---- A sender ---- */
-
-enum sender_map { MAP_PORTS, MAP_ICMP, MAP_ICMPV6, MAP_PROTOCOLS, MAP_COUNT };
-static const struct {
-	const char *suffix; /* '/' is in no other name */
-	uint32_t key_type;
-	uint8_t key_size, fields[2];
-	const char *comment;
-} sender_maps[MAP_COUNT] = {
-	[MAP_PORTS] = {"/ports",
-		       NFT_TYPE_CONCAT(NFT_TYPE_INET_PROTOCOL, NFT_TYPE_INET_SERVICE),
-		       8,
-		       {1, 2},
-		       "what is not decided as all else"},
-	[MAP_ICMP] = {"/icmp", NFT_TYPE_CONCAT(NFT_TYPE_ICMP, NFT_TYPE_ICMP_CODE), 8, {1, 1}, NULL},
-	[MAP_ICMPV6] = {"/icmpv6", NFT_TYPE_CONCAT(NFT_TYPE_ICMPV6, NFT_TYPE_ICMPV6_CODE), 8, {1, 1}, NULL},
-	[MAP_PROTOCOLS] = {"/protocols", NFT_TYPE_INET_PROTOCOL, 1, {0, 0}, NULL},
-};
-
-static enum sender_map map_of(uint8_t protocol)
-{
-	switch (protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
-		return MAP_PORTS;
-	case IPPROTO_ICMP:
-		return MAP_ICMP;
-	case IPPROTO_ICMPV6:
-		return MAP_ICMPV6;
-	}
-	return MAP_PROTOCOLS;
-}
-
-/* Each field of a concatenated key fills 4 bytes. */
-static void pair_add(struct nft_host *host, struct nft_set *map, const char *outcome, const uint8_t low[2][2],
-		     const uint8_t high[2][2])
-{
-	struct nft_element element = {.chain = outcome};
-
-	for (size_t i = 0; i < 2; i++) {
-		memcpy(element.key + 4 * i, low[i], map->fields[i]);
-		memcpy(element.key_end + 4 * i, high[i], map->fields[i]);
-	}
-	/* Both ends also where they are one: nft(8) takes an element without an end for the start of a range. */
-	element.range = true;
-	nft_element_add(host->ruleset, map, &element);
-}
-
-static void ports_add(struct nft_host *host, struct nft_set *map, const struct nft_run *run)
-{
-	const uint8_t low[2][2] = {{run->protocol}, {(uint8_t)(run->low >> 8), (uint8_t)run->low}};
-	const uint8_t high[2][2] = {{run->protocol}, {(uint8_t)(run->high >> 8), (uint8_t)run->high}};
-
-	pair_add(host, map, run->outcome, low, high);
-}
-
-/* A run of type << 8 | code is up to three rectangles: the rest of the first type, whole types, the start of the last.
- */
-static void types_add(struct nft_host *host, struct nft_set *map, const struct nft_run *run)
-{
-	uint32_t low = run->low, end = run->high + 1u;
-
-	while (low < end) {
-		uint32_t next = low & 0xff ? (low | 0xff) + 1 : end & ~0xffu;
-
-		if (next > end || next <= low)
-			next = end;
-		{
-			const uint8_t from[2][2] = {{(uint8_t)(low >> 8)}, {(uint8_t)low}};
-			const uint8_t to[2][2] = {{(uint8_t)((next - 1) >> 8)}, {(uint8_t)(next - 1)}};
-
-			pair_add(host, map, run->outcome, from, to);
-		}
-		low = next;
-	}
-}
-
-static void protocol_add(struct nft_host *host, struct nft_set *map, const struct nft_run *run)
-{
-	struct nft_element element = {.chain = run->outcome};
-
-	element.key[0] = (uint8_t)run->low;
-	nft_element_add(host->ruleset, map, &element);
-}
-
-static struct nft_set *sender_map(struct nft_host *host, enum sender_map which, const char *sender)
-{
-	char name[NFT_HOST_NAME_MAX + 32];
-	struct nft_set description = {.name = name,
-				      .kind = NFT_SET_VERDICTS,
-				      .key_type = sender_maps[which].key_type,
-				      .key_size = sender_maps[which].key_size,
-				      .interval = which != MAP_PROTOCOLS,
-				      .fields = {sender_maps[which].fields[0], sender_maps[which].fields[1]},
-				      .comment = sender_maps[which].comment};
-
-	snprintf(name, sizeof(name), "%s%s", sender, sender_maps[which].suffix);
-	return nft_set_add(host->ruleset, NFT_TABLE_INET, &description);
-}
-
-static void sender_maps_render(struct nft_host *host, int chain, const char *sender)
-{
-	struct nft_set *maps[MAP_COUNT] = {0};
-	struct nft_rule_writer writer;
-
-	for (size_t i = 0; i < host->runs.count; i++) {
-		const struct nft_run *run = &host->runs.items[i];
-		enum sender_map which = map_of(run->protocol);
-
-		if (!maps[which])
-			maps[which] = sender_map(host, which, sender);
-		if (!maps[which])
-			return;
-		if (which == MAP_PORTS)
-			ports_add(host, maps[which], run);
-		else if (which == MAP_PROTOCOLS)
-			protocol_add(host, maps[which], run);
-		else
-			types_add(host, maps[which], run);
-	}
-	for (size_t i = 0; i < MAP_COUNT; i++) {
-		if (!maps[i])
-			continue;
-		if (i != MAP_PROTOCOLS)
-			nft_set_name_by_content(host->ruleset, NFT_TABLE_INET, maps[i]);
-		nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
-		if (i == MAP_PORTS)
-			nft_rule_map_ports(&writer, maps[i]->name);
-		else if (i == MAP_PROTOCOLS)
-			nft_rule_map_protocol(&writer, maps[i]->name);
-		else
-			nft_rule_map_types(&writer, i == MAP_ICMP ? IPPROTO_ICMP : IPPROTO_ICMPV6, maps[i]->name);
-		nft_rule_end(&writer, NULL, NULL);
-	}
-}
 
 /* `permit: [ router, dhcp-server ]`: the host may be such a container's neighbour or client. */
 static void permits_render(struct nft_host *host, int chain)
@@ -221,26 +73,53 @@ static int sender_chain(struct nft_host *host, const struct identity *identity)
 	return chain;
 }
 
+static void goto_render(struct nft_host *host, int chain, const char *to, const char *comment)
+{
+	struct nft_rule_writer writer;
+
+	nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
+	nft_rule_verdict(&writer, NFT_GOTO, to);
+	nft_rule_end(&writer, comment, NULL);
+}
+
+/* What the host answers: beside the tc gate the program at the port knows its flows. */
+static int answers_chain(struct nft_host *host, int chain)
+{
+	char name[NFT_HOST_NAME_MAX + 16];
+	struct nft_rule_writer writer;
+	int answers;
+
+	if (!host->settings->alone)
+		return -1;
+	nft_host_name(host, name, "answers_to_", host->identity->name);
+	answers = nft_chain_add(host->ruleset, NFT_TABLE_INET, name);
+	nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
+	nft_rule_reply(&writer);
+	nft_rule_verdict(&writer, NFT_GOTO, name);
+	nft_rule_end(&writer, NULL, NULL);
+	return answers;
+}
+
 /* The sender in hand is complete. */
 static void sender_end(struct nft_host *host)
 {
 	const char *outcome, *sender;
-	struct nft_rule_writer writer;
-	int chain;
+	int chain, answers;
 
 	if (!host->identity)
 		return;
 	chain = sender_chain(host, host->identity);
+	answers = answers_chain(host, chain);
 	outcome = nft_outcome_name(host, &host->fallback);
 	if (chain >= 0 && outcome) {
 		/* By index: nft_outcome_name() may have moved the chains. */
 		sender = host->ruleset->tables[NFT_TABLE_INET].chains.items[chain].name;
 		permits_render(host, chain);
-		nft_published_render(host, chain, sender);
-		sender_maps_render(host, chain, sender);
-		nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
-		nft_rule_verdict(&writer, NFT_GOTO, outcome);
-		nft_rule_end(&writer, "all else", NULL);
+		nft_published_render(host, chain, answers, sender);
+		nft_runs_render(host, chain, answers, sender);
+		goto_render(host, chain, outcome, "all else");
+		if (answers >= 0)
+			goto_render(host, answers, outcome, "all else");
 	}
 	host->runs.count = 0;
 	host->identity = NULL;
@@ -269,7 +148,7 @@ static int service_add(void *arg, const struct host_service *service)
 	}
 	cell = service->cell ? nft_cell_normal(service->cell)
 			     : nft_host_cell(host->table, service->identity, BH_CLASS_HOST, BH_SERVICE_ANY);
-	run_add(host, service->protocol, service->low, service->high, &cell);
+	nft_run_add(host, service, &cell);
 	return host->ruleset->failed ? -ENOMEM : 0;
 }
 
@@ -278,7 +157,6 @@ static void conflicted_render(struct nft_host *host)
 	const struct identity *identity = identity_find(host->table, BH_CLASS_CONFLICTED);
 	struct table_verdict verdict;
 	struct bh_cell cell = {.base_reason = BH_DENY_CONFLICTED};
-	struct nft_rule_writer writer;
 	const char *outcome;
 	int chain;
 
@@ -291,9 +169,7 @@ static void conflicted_render(struct nft_host *host)
 	outcome = nft_outcome_name(host, &cell);
 	if (chain < 0 || !outcome)
 		return;
-	nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
-	nft_rule_verdict(&writer, NFT_GOTO, outcome);
-	nft_rule_end(&writer, NULL, NULL);
+	goto_render(host, chain, outcome, NULL);
 }
 
 /* The door's own names must not be taken twice. */
@@ -312,7 +188,7 @@ static void names_take(struct nft_host *host)
 }
 
 int nft_host_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
-		    const struct gate_desired *desired, struct error *error)
+		    const struct gate_desired *desired, const struct nft_names *names, struct error *error)
 {
 	struct nft_host host = {.ruleset = ruleset, .settings = settings, .desired = desired, .table = desired->table};
 	int rc = -ENOMEM;
@@ -326,6 +202,7 @@ int nft_host_render(struct nft_ruleset *ruleset, const struct nft_settings *sett
 		if (rc == 0) {
 			sender_end(&host);
 			conflicted_render(&host);
+			rc = names ? nft_judge_render(&host, names) : 0;
 		}
 	}
 	if (rc == 0 && ruleset->failed)
@@ -334,5 +211,5 @@ int nft_host_render(struct nft_ruleset *ruleset, const struct nft_settings *sett
 	map_free(host.names, NULL);
 	array_free(&host.runs);
 	array_free(&host.published);
-	return rc == 0 ? 0 : error_set(error, rc, "rendering the host's rules: %s", strerror(-rc));
+	return rc == 0 ? 0 : error_set(error, rc, "rendering the rules: %s", strerror(-rc));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Rendering the host's rules: what nft_host.c (senders) and nft_outcome.c (what becomes of a packet) share. */
+/* Rendering who may do what: what nft_host.c (to the host), nft_judge*.c (to others, nft alone), nft_service.c (what
+ * is sent where) and nft_outcome.c (what becomes of a packet) share. */
 #ifndef BULKHEAD_GATE_NFT_HOST_H
 #define BULKHEAD_GATE_NFT_HOST_H
 
@@ -19,14 +20,15 @@ struct nft_host {
 	const struct nft_settings *settings;
 	const struct gate_desired *desired;
 	const struct table *table;
-	struct map *outcomes; /* struct bh_cell → index of its chain + 1 */
+	struct map *outcomes; /* struct nft_outcome → index of its chain + 1 */
 	struct map *names;    /* taken */
 	struct nft_set *senders;
 	struct {
 		ARRAY_OF(const struct gate_published *);
 	} published;			 /* by protocol, port and address */
 	const struct identity *identity; /* in hand; NULL: none yet */
-	struct bh_cell fallback;	 /* of it */
+	struct bh_cell fallback;	 /* of it, or of the pair in hand */
+	bool beyond;			 /* what is in hand is not sent to the host */
 	struct {
 		ARRAY_OF(struct nft_run);
 	} runs; /* of it */
@@ -44,9 +46,17 @@ struct bh_cell nft_cell_normal(const struct bh_cell *cell);
 /* The name of the chain for this (normal) cell, rendered on first use; NULL when memory is short. */
 const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell);
 
-/* nft_published.c: puts host->published in order; and, for the sender in hand, adds to its chain what becomes of
+/* nft_service.c: adds to host->runs what is not the fallback; and, of all of them, maps and the rules that look there.
+ * `answers`: a chain for what comes back, -1 where that is not looked at. */
+void nft_run_add(struct nft_host *host, const struct host_service *service, const struct bh_cell *cell);
+void nft_runs_render(struct nft_host *host, int chain, int answers, const char *name);
+
+/* nft_published.c: puts host->published in order; and, for the sender in hand, adds to its chains what becomes of
  * packets to published ports. To be called before what is said of the host itself. */
 void nft_published_collect(struct nft_host *host);
-void nft_published_render(struct nft_host *host, int chain, const char *sender);
+void nft_published_render(struct nft_host *host, int chain, int answers, const char *sender);
+
+/* nft_judge.c: the policy for what is not sent to the host, where nft judges it. */
+int nft_judge_render(struct nft_host *host, const struct nft_names *names);
 
 #endif

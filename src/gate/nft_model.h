@@ -16,7 +16,7 @@
 enum nft_table_index { NFT_TABLE_BRIDGE, NFT_TABLE_INET, NFT_TABLE_ARP, NFT_TABLE_COUNT };
 extern const uint8_t nft_table_family[NFT_TABLE_COUNT];
 
-#define NFT_KEY_MAX 24u /* an IPv6 address, a protocol, a port; each field fills whole words of 4 bytes */
+#define NFT_KEY_MAX 32u /* two IPv6 addresses; each field fills whole words of 4 bytes */
 
 /* Whom reports are sampled by: no more than there can be ports, and not longer than a bucket takes to fill. */
 #define NFT_SAMPLES_MAX	       4096u
@@ -43,6 +43,7 @@ struct nft_element {
 	bool interval_end; /* in sets of one-dimensional intervals: the first key after one */
 	uint32_t data;	   /* of a map to marks */
 	const char *chain; /* of a verdict map: goto this; borrowed from the chain of the same ruleset */
+	bool jump;	   /* … or jump there */
 };
 enum nft_set_kind { NFT_SET_PLAIN, NFT_SET_MARKS, NFT_SET_VERDICTS };
 struct nft_set {
@@ -54,6 +55,7 @@ struct nft_set {
 	bool host_order;   /* keys are numbers in host order */
 	bool samples;	   /* filled by packets: bounded, and forgetful */
 	bool counts;	   /* filled by packets: bounded; an element goes when it counts nothing */
+	bool by_world;	   /* verdicts, but of the world: changes without the rules */
 	uint8_t fields[2]; /* of a concatenation, in bytes; fields[0] == 0: none */
 	/* The key, or (by_link) what stands in it behind the interface, are `length` bytes at `offset` behind the
 	 * transport header, for `nft list`; 0: they have a type. */

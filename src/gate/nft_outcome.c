@@ -113,22 +113,49 @@ static struct nft_rule_writer *rule_until(struct nft_host *host, struct nft_rule
 	return writer;
 }
 
-/* The report: every refused packet may be seen, of what passes only the first of a flow; both sampled. */
-static void log_render(struct nft_host *host, int chain, const struct stage *stage, const char *verdict,
-		       bool first_only, const char *origin)
+/* Which packets a report is of. */
+enum seen { SEEN_ALL, SEEN_FIRST, SEEN_LATER };
+
+static void report_render(struct nft_host *host, int chain, const struct stage *stage, const char *verdict,
+			  enum seen seen, bool own, const char *origin)
 {
 	char prefix[NFT_LOG_PREFIX_MAX];
 	struct nft_rule_writer writer;
 
-	if (!host->settings->features.log)
-		return;
-	snprintf(prefix, sizeof(prefix), "bulkhead %s r=%u d=%u", verdict, stage->reason, stage->decision);
+	snprintf(prefix, sizeof(prefix), "bulkhead %s r=%u d=%u%s", verdict, stage->reason, stage->decision,
+		 own ? " out" : "");
 	rule_until(host, &writer, chain, stage->until);
-	if (first_only && host->settings->features.conntrack)
-		nft_rule_state(&writer, NFT_STATE_NEW | NFT_STATE_UNTRACKED | NFT_STATE_INVALID);
-	nft_rule_sample(&writer, NFT_SAMPLE_SENDER);
+	if (own)
+		nft_rule_mark(&writer, host->settings->mask, NFT_CMP_EQ, BH_CLASS_HOST << host->settings->shift);
+	if (seen == SEEN_LATER)
+		nft_rule_state(&writer, NFT_STATE_ESTABLISHED);
+	else if (seen == SEEN_FIRST && host->settings->features.conntrack)
+		nft_rule_state(&writer, NFT_STATE_NEW | NFT_STATE_RELATED | NFT_STATE_UNTRACKED | NFT_STATE_INVALID);
+	nft_rule_sample(&writer, own ? NFT_SAMPLE_OUTPUT : NFT_SAMPLE_SENDER);
 	nft_rule_log(&writer, prefix, host->settings->log_group, NFT_LOG_SNAPLEN);
 	nft_rule_end(&writer, NULL, origin);
+}
+
+/* The report: every refused packet may be seen, of what passes only the first of a flow; both sampled. What is sent to
+ * others than the host: of an open flow that is refused it is told that it was; and the host is a sender too, which has
+ * no MAC address to be sampled by. */
+static void log_render(struct nft_host *host, int chain, const struct stage *stage, const char *verdict,
+		       bool first_only, const char *origin)
+{
+	struct stage later = *stage;
+
+	if (!host->settings->features.log)
+		return;
+	if (!host->beyond) {
+		report_render(host, chain, stage, verdict, first_only ? SEEN_FIRST : SEEN_ALL, false, origin);
+		return;
+	}
+	later.reason = BH_DROP_REVOKED;
+	for (int own = 0; own < 2; own++) {
+		report_render(host, chain, stage, verdict, SEEN_FIRST, own, origin);
+		if (!first_only)
+			report_render(host, chain, &later, verdict, SEEN_LATER, own, origin);
+	}
 }
 
 static void stage_render(struct nft_host *host, int chain, const struct stage *stage)
@@ -145,10 +172,13 @@ static void stage_render(struct nft_host *host, int chain, const struct stage *s
 		log_render(host, chain, stage, stage->deny ? "deny" : "allow", !stage->deny, origin);
 	rule_until(host, &writer, chain, stage->until);
 	nft_rule_counter(&writer, counter_of(host, stage->decision, counter));
-	if (stage->deny && !stage->audit)
+	if (stage->deny && !stage->audit) {
 		nft_rule_refuse(&writer, host->settings, host->desired->reject);
-	else
+	} else {
+		if (host->settings->judged)
+			nft_rule_stamp(&writer, host->settings->judged, host->settings->judged);
 		nft_rule_verdict(&writer, NF_ACCEPT, NULL);
+	}
 	nft_rule_end(&writer, comment, origin);
 }
 
@@ -196,7 +226,10 @@ static void outcome_render(struct nft_host *host, int chain, const struct bh_cel
 		 cell->base_reason, cell->base_decision},
 	};
 
-	if (stages[2].deny)
+	/* To the host, the reason is that it was refused at its door. */
+	if (host->beyond)
+		stages[0].reason = BH_DENY_RULE;
+	else if (stages[2].deny)
 		stages[2].reason = BH_DENY_HOST;
 	if (cell->staged_until)
 		staged_render(host, chain, cell);
@@ -236,14 +269,19 @@ struct bh_cell nft_cell_normal(const struct bh_cell *cell)
 	return normal;
 }
 
+struct nft_outcome {
+	struct bh_cell cell;
+	uint64_t beyond;
+};
+
 const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell)
 {
-	int chain = (int)(uintptr_t)map_get(host->outcomes, cell, sizeof(*cell)) - 1;
+	struct nft_outcome key = {*cell, host->beyond};
+	int chain = (int)(uintptr_t)map_get(host->outcomes, &key, sizeof(key)) - 1;
 
 	if (chain < 0) {
 		chain = outcome_chain(host, cell);
-		if (chain < 0 ||
-		    map_set(host->outcomes, cell, sizeof(*cell), (void *)(uintptr_t)(chain + 1), NULL) < 0) {
+		if (chain < 0 || map_set(host->outcomes, &key, sizeof(key), (void *)(uintptr_t)(chain + 1), NULL) < 0) {
 			host->ruleset->failed = true;
 			return NULL;
 		}

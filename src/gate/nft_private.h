@@ -4,6 +4,7 @@
 #define BULKHEAD_GATE_NFT_PRIVATE_H
 
 #include "gate/nft.h"
+#include "gate/nft_judge.h"
 #include "gate/nft_kernel.h"
 #include "gate/nft_render.h"
 
@@ -36,6 +37,7 @@ struct nft_gate {
 	bool committed;		       /* nft_gate_commit() has succeeded */
 	uint32_t kernel_generation;    /* of the ruleset, after our last transaction */
 	struct nft_snapshot *snapshot; /* then; NULL where tables are owned: nobody else can change them */
+	struct nft_names *names;       /* that `applied` was rendered with; NULL beside the tc gate */
 	struct text rendered;	       /* what `applied` was rendered from, but for the sets */
 	struct nft_befores befores;
 	uint32_t calls_before; /* nft_calls.h */

@@ -136,22 +136,23 @@ static void published_element_add(struct nft_host *host, struct nft_set *map, en
 	nft_element_add(host->ruleset, map, &element);
 }
 
-static void published_rule_add(struct nft_host *host, int chain, enum published_map which, const char *map)
+static void published_rule_add(struct nft_host *host, int chain, bool answers, enum published_map which,
+			       const char *map)
 {
 	struct nft_rule_writer writer;
 	uint8_t family = which == PUBLISHED_4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 
 	nft_rule_begin(&writer, host->ruleset, NFT_TABLE_INET, chain);
 	if (which == PUBLISHED_ANYWHERE) {
-		nft_rule_map_family_ports(&writer, map);
+		nft_rule_map_family_ports(&writer, map, answers);
 	} else {
 		nft_rule_family(&writer, family);
-		nft_rule_map_address_ports(&writer, family, map);
+		nft_rule_map_address_ports(&writer, family, map, answers);
 	}
 	nft_rule_end(&writer, NULL, NULL);
 }
 
-void nft_published_render(struct nft_host *host, int chain, const char *sender)
+void nft_published_render(struct nft_host *host, int chain, int answers, const char *sender)
 {
 	struct nft_set *maps[PUBLISHED_MAPS] = {0};
 
@@ -168,7 +169,10 @@ void nft_published_render(struct nft_host *host, int chain, const char *sender)
 		published_element_add(host, maps[which], which, published, nft_outcome_name(host, &cell));
 	}
 	for (int which = PUBLISHED_MAPS - 1; which >= 0; which--) {
-		if (maps[which])
-			published_rule_add(host, chain, (enum published_map)which, maps[which]->name);
+		if (!maps[which])
+			continue;
+		published_rule_add(host, chain, false, (enum published_map)which, maps[which]->name);
+		if (answers >= 0)
+			published_rule_add(host, answers, true, (enum published_map)which, maps[which]->name);
 	}
 }

@@ -35,6 +35,7 @@ struct nft_interfaces {
 	const uint32_t *items;
 	size_t count;
 };
+struct nft_names; /* nft_judge.h */
 struct nft_door {
 	struct nft_interfaces open, ignored, patch;
 	const struct nft_before *before;
@@ -46,7 +47,8 @@ struct nft_door {
 	size_t group_count;
 	const struct addr *host; /* the host's addresses */
 	size_t host_count;
-	const struct table *table; /* NULL: nothing is desired yet */
+	const struct table *table;     /* NULL: nothing is desired yet */
+	const struct nft_names *names; /* of it, where nft judges alone */
 	const struct gate_port *ports;
 	size_t port_count;
 	bool audit;  /* the whole policy is in audit mode */
@@ -75,6 +77,13 @@ void nft_door_render(struct nft_ruleset *ruleset, const struct nft_settings *set
 void nft_forward_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door,
 			int32_t priority);
 
+/* The set `host_4` or `host_6`: the host's addresses. */
+void nft_forward_host_add(struct nft_ruleset *ruleset, const struct nft_door *door, uint8_t nfproto);
+
+/* nft_judge_door.c: of the inet table, the hooks where nft alone judges. */
+void nft_judge_door_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
+			   const struct nft_door *door);
+
 /* Two rules that end a packet: a sampled report, and counter and drop. */
 struct nft_refusal {
 	uint8_t reason; /* enum bh_reason */
@@ -94,10 +103,11 @@ void nft_refuse_render(struct nft_ruleset *ruleset, const struct nft_settings *s
 void nft_rule_refuse(struct nft_rule_writer *writer, const struct nft_settings *settings, bool reject);
 void nft_reject_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, bool reject);
 
-/* Adds to inet what table and published ports say of containers' traffic to the host. -errno with the limit in `error`;
+/* Adds to inet what table and published ports say of containers' traffic to the host; nft alone (`names` is not NULL)
+ * also what the table says of all others. -errno with the limit in `error`;
  * memory that is short is in ruleset->failed too. */
 int nft_host_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
-		    const struct gate_desired *desired, struct error *error);
+		    const struct gate_desired *desired, const struct nft_names *names, struct error *error);
 
 /* nft_known.c: adds to inet, for a daemon that follows, which generation is in force and which numbers it knows. */
 void nft_known_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct table *table);

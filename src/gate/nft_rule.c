@@ -620,29 +620,39 @@ void nft_rule_map_mark(struct nft_rule_writer *writer, uint32_t mask, const char
 }
 
 /* Protocol and port, from this word on. */
-static void service_load(struct nft_rule_writer *writer, uint32_t word)
+static void service_load(struct nft_rule_writer *writer, uint32_t word, bool answers)
 {
 	meta_load_to(writer, NFT_META_L4PROTO, word ? REG_WORD(word) : REG_FIRST);
-	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, REG_WORD(word + 1));
+	payload_load(writer, NFT_PAYLOAD_TRANSPORT_HEADER, answers ? 0 : 2, 2, REG_WORD(word + 1));
 }
 
-void nft_rule_map_ports(struct nft_rule_writer *writer, const char *map)
+void nft_rule_map_ports(struct nft_rule_writer *writer, const char *map, bool answers)
 {
-	service_load(writer, 0);
+	service_load(writer, 0, answers);
 	lookup_verdict(writer, map);
 }
 
-void nft_rule_map_family_ports(struct nft_rule_writer *writer, const char *map)
+void nft_rule_map_family_ports(struct nft_rule_writer *writer, const char *map, bool answers)
 {
 	meta_load(writer, NFT_META_NFPROTO);
-	service_load(writer, 1);
+	service_load(writer, 1, answers);
 	lookup_verdict(writer, map);
 }
 
-void nft_rule_map_address_ports(struct nft_rule_writer *writer, uint8_t nfproto, const char *map)
+void nft_rule_map_address_ports(struct nft_rule_writer *writer, uint8_t nfproto, const char *map, bool answers)
 {
-	address_load(writer, nfproto, true, REG_FIRST);
-	service_load(writer, nfproto == NFPROTO_IPV4 ? 1 : 4);
+	address_load(writer, nfproto, !answers, REG_FIRST);
+	service_load(writer, nfproto == NFPROTO_IPV4 ? 1 : 4, answers);
+	lookup_verdict(writer, map);
+}
+
+struct nftnl_expr *nft_rule_expr(struct nft_rule_writer *writer, const char *name)
+{
+	return expr_add(writer, name);
+}
+
+void nft_rule_by_map(struct nft_rule_writer *writer, const char *map)
+{
 	lookup_verdict(writer, map);
 }
 

@@ -71,10 +71,11 @@ void nft_rule_type(struct nft_rule_writer *writer, uint8_t low, uint8_t high); /
 void nft_rule_before(struct nft_rule_writer *writer, uint64_t epoch_ns);       /* … it is earlier than this */
 void nft_rule_reply(struct nft_rule_writer *writer);			       /* … conntrack: reply direction */
 void nft_rule_state(struct nft_rule_writer *writer, uint32_t states);	       /* … conntrack state, a bit of these */
-#define NFT_STATE_INVALID   1u
-#define NFT_STATE_RELATED   4u
-#define NFT_STATE_NEW	    8u
-#define NFT_STATE_UNTRACKED 64u
+#define NFT_STATE_INVALID     1u
+#define NFT_STATE_ESTABLISHED 2u
+#define NFT_STATE_RELATED     4u
+#define NFT_STATE_NEW	      8u
+#define NFT_STATE_UNTRACKED   64u
 /* … not too often for this interface, or for this sender's MAC address: one who floods hides nobody else. */
 enum nft_sample { NFT_SAMPLE_INPUT, NFT_SAMPLE_OUTPUT, NFT_SAMPLE_SENDER, NFT_SAMPLE_ANSWER };
 #define NFT_SET_REPORTED	 "reported"	    /* by interface */
@@ -107,10 +108,38 @@ void nft_rule_verdict(struct nft_rule_writer *writer, int verdict, const char *c
 /* Verdict by map: of the masked mark; of protocol and port; of these with the family, or with the destination address
  * of the family already matched, before them; of ICMP type and code; of the protocol. */
 void nft_rule_map_mark(struct nft_rule_writer *writer, uint32_t mask, const char *map);
-void nft_rule_map_ports(struct nft_rule_writer *writer, const char *map);
-void nft_rule_map_family_ports(struct nft_rule_writer *writer, const char *map);
-void nft_rule_map_address_ports(struct nft_rule_writer *writer, uint8_t nfproto, const char *map);
+/* `answers`: of packets in the reply direction, whose source stands where the destination of the flow is told. */
+void nft_rule_map_ports(struct nft_rule_writer *writer, const char *map, bool answers);
+void nft_rule_map_family_ports(struct nft_rule_writer *writer, const char *map, bool answers);
+void nft_rule_map_address_ports(struct nft_rule_writer *writer, uint8_t nfproto, const char *map, bool answers);
 void nft_rule_map_types(struct nft_rule_writer *writer, uint8_t protocol, const char *map);
 void nft_rule_map_protocol(struct nft_rule_writer *writer, const char *map);
+
+/* ---- nft_rule_flow.c: what nft alone looks at, conntrack's entry and both ends ---- */
+
+/* … the bits of the flow's mark (conntrack's) under `mask` compare so with `value`: NFT_CMP_EQ, NFT_CMP_NEQ. */
+void nft_rule_flow_mark(struct nft_rule_writer *writer, uint32_t mask, enum nft_cmp_ops op, uint32_t value);
+/* … the zone that the flow was opened in is another. */
+void nft_rule_flow_zone_not(struct nft_rule_writer *writer, uint16_t zone);
+void nft_rule_not_syn(struct nft_rule_writer *writer); /* … of TCP's flags SYN, ACK, FIN and RST not just SYN is set */
+/* … the packet's source and an end of its flow (who opened it; or the other end, behind NAT) are together in the set.
+ */
+void nft_rule_end_in(struct nft_rule_writer *writer, uint8_t nfproto, bool opener, const char *set);
+/* … the frame was sent to an address that is in the set. */
+void nft_rule_destination_mac_in(struct nft_rule_writer *writer, const char *set);
+
+/* Statements. */
+void nft_rule_flow_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t value); /* of the flow's mark */
+/* Connections are told apart by this zone; `opener`: only where they are opened, so that NAT may work. */
+void nft_rule_zone(struct nft_rule_writer *writer, bool opener, uint16_t zone);
+/* Verdict by map: of an interface; of an address of the family already matched; of both together. */
+void nft_rule_map_interface(struct nft_rule_writer *writer, bool output, const char *map);
+void nft_rule_map_address(struct nft_rule_writer *writer, uint8_t nfproto, bool destination, const char *map);
+void nft_rule_map_link_address(struct nft_rule_writer *writer, bool output, uint8_t nfproto, bool destination,
+			       const char *map);
+
+/* For nft_rule_flow.c: an expression of the rule; NULL when memory is short. A verdict by what was loaded. */
+struct nftnl_expr *nft_rule_expr(struct nft_rule_writer *writer, const char *name);
+void nft_rule_by_map(struct nft_rule_writer *writer, const char *map);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What each identity may send to the host, as runs of services for the nft gate. */
+/* What each identity may send to the host, or one class to another, as runs of services for the nft gate. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -26,9 +26,9 @@ struct host_segments {
 	ARRAY_OF(struct host_segment);
 };
 
-struct host_walk {
+struct table_walk {
 	const struct table *table;
-	const struct bh_cell *const *cells; /* by service class, of the identity in hand */
+	const struct bh_cell **cells; /* by service class, of the pair in hand */
 	struct host_segments segments[HOST_ROWS];
 	int (*fn)(void *arg, const struct host_service *service);
 	void *arg;
@@ -59,7 +59,7 @@ static int segments_find(const struct table *table, uint32_t row, struct host_se
 }
 
 /* The runs of one protocol with ports or types: segments with one cell are one run. */
-static int walk_protocol(const struct host_walk *walk, uint32_t identity, size_t index)
+static int walk_protocol(const struct table_walk *walk, uint32_t identity, size_t index)
 {
 	const struct host_segments *segments = &walk->segments[index];
 	int r = 0;
@@ -78,7 +78,7 @@ static int walk_protocol(const struct host_walk *walk, uint32_t identity, size_t
 }
 
 /* Protocols by number; those with rows of their own have been walked. */
-static int walk_numbers(const struct host_walk *walk, uint32_t identity)
+static int walk_numbers(const struct table_walk *walk, uint32_t identity)
 {
 	int r = 0;
 
@@ -95,13 +95,11 @@ static int walk_numbers(const struct host_walk *walk, uint32_t identity)
 	return r;
 }
 
-/* The cells from `identity` to the host, by service class; classes without one of their own have the fallback. */
-static void host_cells(const struct table *table, uint32_t identity, const struct bh_cell **cells)
+const struct cell_entry *table_pair_cells(const struct table *table, uint32_t src, uint32_t dst, size_t *ret_count)
 {
 	const struct cell_entry *entries = table->cells.items;
-	uint64_t first = BH_CELL_KEY(identity, BH_CLASS_HOST, 0), last = BH_CELL_KEY(identity, BH_CLASS_HOST, 0xffff);
-	size_t low = 0, high = table->cells.count;
-	const struct bh_cell *fallback = NULL;
+	uint64_t first = BH_CELL_KEY(src, dst, 0), last = BH_CELL_KEY(src, dst, 0xffff);
+	size_t low = 0, high = table->cells.count, end;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
@@ -111,36 +109,79 @@ static void host_cells(const struct table *table, uint32_t identity, const struc
 		else
 			high = middle;
 	}
-	if (low < table->cells.count && entries[low].key == first)
-		fallback = &entries[low].cell;
-	for (uint32_t number = 0; number < table->service_class_count; number++)
-		cells[number] = fallback;
-	for (; low < table->cells.count && entries[low].key <= last; low++)
-		if ((entries[low].key & 0xffff) < table->service_class_count)
-			cells[entries[low].key & 0xffff] = &entries[low].cell;
+	for (end = low; end < table->cells.count && entries[end].key <= last; end++)
+		;
+	*ret_count = end - low;
+	return end > low ? &entries[low] : NULL;
+}
+
+/* The cells of a pair, by service class; classes without one of their own have the fallback. */
+static void pair_cells(struct table_walk *walk, uint32_t src, uint32_t dst)
+{
+	const struct bh_cell *fallback = NULL;
+	size_t count;
+	const struct cell_entry *entries = table_pair_cells(walk->table, src, dst, &count);
+
+	if (count && (entries[0].key & 0xffff) == BH_SERVICE_ANY)
+		fallback = &entries[0].cell;
+	for (uint32_t number = 0; number < walk->table->service_class_count; number++)
+		walk->cells[number] = fallback;
+	for (size_t i = 0; i < count; i++)
+		if ((entries[i].key & 0xffff) < walk->table->service_class_count)
+			walk->cells[entries[i].key & 0xffff] = &entries[i].cell;
+}
+
+int table_walk_new(const struct table *table, struct table_walk **ret_walk)
+{
+	struct table_walk *walk = calloc(1, sizeof(*walk));
+	int r = walk ? 0 : -ENOMEM;
+
+	if (walk) {
+		walk->table = table;
+		walk->cells = calloc(table->service_class_count, sizeof(const struct bh_cell *));
+		r = walk->cells ? 0 : -ENOMEM;
+	}
+	for (size_t k = 0; r == 0 && k < HOST_ROWS; k++)
+		r = segments_find(table, host_rows[k].row, &walk->segments[k]);
+	if (r < 0)
+		table_walk_free(walk);
+	else
+		*ret_walk = walk;
+	return r;
+}
+
+void table_walk_free(struct table_walk *walk)
+{
+	if (!walk)
+		return;
+	for (size_t k = 0; k < HOST_ROWS; k++)
+		array_free(&walk->segments[k]);
+	free(walk->cells);
+	free(walk);
+}
+
+int table_walk_pair(struct table_walk *walk, uint32_t src, uint32_t dst,
+		    int (*fn)(void *arg, const struct host_service *service), void *arg)
+{
+	int r = 0;
+
+	walk->fn = fn;
+	walk->arg = arg;
+	pair_cells(walk, src, dst);
+	for (size_t k = 0; r == 0 && k < HOST_ROWS; k++)
+		r = walk_protocol(walk, src, k);
+	return r == 0 ? walk_numbers(walk, src) : r;
 }
 
 int table_host_services(const struct table *table, int (*fn)(void *arg, const struct host_service *service), void *arg)
 {
-	const struct bh_cell **cells = calloc(table->service_class_count, sizeof(const struct bh_cell *));
-	struct host_walk walk = {.table = table, .cells = cells, .fn = fn, .arg = arg};
-	int r = cells ? 0 : -ENOMEM;
+	struct table_walk *walk = NULL;
+	int r = table_walk_new(table, &walk);
 
-	for (size_t k = 0; r == 0 && k < HOST_ROWS; k++)
-		r = segments_find(table, host_rows[k].row, &walk.segments[k]);
 	for (size_t i = 0; r == 0 && i < table->identities.count; i++) {
-		uint32_t identity = table->identities.items[i].number;
-
-		if (identity == BH_CLASS_CONFLICTED)
-			continue;
-		host_cells(table, identity, cells);
-		for (size_t k = 0; r == 0 && k < HOST_ROWS; k++)
-			r = walk_protocol(&walk, identity, k);
-		if (r == 0)
-			r = walk_numbers(&walk, identity);
+		if (table->identities.items[i].number != BH_CLASS_CONFLICTED)
+			r = table_walk_pair(walk, table->identities.items[i].number, BH_CLASS_HOST, fn, arg);
 	}
-	for (size_t k = 0; k < HOST_ROWS; k++)
-		array_free(&walk.segments[k]);
-	free(cells);
+	table_walk_free(walk);
 	return r;
 }

@@ -152,4 +152,14 @@ struct host_service {
 };
 int table_host_services(const struct table *table, int (*fn)(void *arg, const struct host_service *service), void *arg);
 
+/* The same of any source class (`identity` of the runs) and any destination class, for the nft gate where it judges
+ * alone. A walk holds what is alike for all pairs. -ENOMEM */
+struct table_walk;
+int table_walk_new(const struct table *table, struct table_walk **ret_walk);
+void table_walk_free(struct table_walk *walk); /* NULL is fine */
+int table_walk_pair(struct table_walk *walk, uint32_t src, uint32_t dst,
+		    int (*fn)(void *arg, const struct host_service *service), void *arg);
+/* The cells that two classes have, by service; NULL: none. */
+const struct cell_entry *table_pair_cells(const struct table *table, uint32_t src, uint32_t dst, size_t *ret_count);
+
 #endif

@@ -59,4 +59,4 @@ def test_without_daemon(host):
 
 
 if __name__ == "__main__":
-    tap.main([test_with_daemon, test_without_daemon])
+    tap.main([test_with_daemon, test_without_daemon, tap.nft_alone(test_without_daemon)], jobs=3)

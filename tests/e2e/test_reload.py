@@ -241,5 +241,8 @@ if __name__ == "__main__":
             test_changed_while_away,
             test_hangup,
             test_audit,
+            tap.nft_alone(test_cut),
+            tap.nft_alone(test_ten_reloads),
+            tap.nft_alone(test_audit),
         ]
     )

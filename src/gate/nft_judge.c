@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* nftables alone: what the policy says of what is not sent to the host. A chain for whoever may be asked, in it by the
+ * sender's stamp one for the pair, in it by the service one for the line that decides; three look-ups, whatever the
+ * policy's size. Pairs for which the same holds share a chain, which is named by the first. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate/nft_judge.h"
+
+struct judge {
+	struct nft_host *host;
+	const struct nft_names *names;
+	const struct table *table;
+	struct table_walk *walk;
+	struct map *pairs; /* what holds for a pair → index of its chain + 1 */
+	struct pair *sorted;
+	size_t count;
+};
+
+/* Two classes that have cells. */
+struct pair {
+	uint32_t src, dst;
+};
+
+static struct nft_ruleset *ruleset_of(const struct judge *judge)
+{
+	return judge->host->ruleset;
+}
+
+static uint32_t stamp_of(const struct judge *judge, uint32_t class)
+{
+	return judge->names->items[class].stamp << judge->host->settings->shift;
+}
+
+static bool is_named(const struct judge *judge, uint32_t class)
+{
+	return class < judge->names->count && judge->names->items[class].name;
+}
+
+static struct nft_set *set_of(const struct judge *judge, const char *name)
+{
+	return (struct nft_set *)nft_table_set(&ruleset_of(judge)->tables[NFT_TABLE_INET], name);
+}
+
+static int chain_add(const struct judge *judge, const char *name)
+{
+	return nft_chain_add(ruleset_of(judge), NFT_TABLE_INET, name);
+}
+
+static const char *chain_name(const struct judge *judge, int chain)
+{
+	return chain < 0 ? NULL : ruleset_of(judge)->tables[NFT_TABLE_INET].chains.items[chain].name;
+}
+
+static void rule_begin(const struct judge *judge, struct nft_rule_writer *writer, int chain)
+{
+	nft_rule_begin(writer, ruleset_of(judge), NFT_TABLE_INET, chain);
+}
+
+static void goto_add(const struct judge *judge, int chain, const char *to, const char *comment)
+{
+	struct nft_rule_writer writer;
+
+	rule_begin(judge, &writer, chain);
+	nft_rule_verdict(&writer, NFT_GOTO, to);
+	nft_rule_end(&writer, comment, NULL);
+}
+
+static void mark_element(const struct judge *judge, struct nft_set *set, uint32_t key, const char *chain, bool jump)
+{
+	struct nft_element element = {.chain = chain, .jump = jump};
+
+	if (!chain)
+		ruleset_of(judge)->failed = true;
+	memcpy(element.key, &key, sizeof(key));
+	nft_element_add(ruleset_of(judge), set, &element);
+}
+
+/* ---- Who opens, who gets answers ---- */
+
+static void opener_render(const struct judge *judge, uint32_t stamp, const char *name)
+{
+	const struct nft_settings *settings = judge->host->settings;
+	char text[NFT_HOST_NAME_MAX + 16];
+	struct nft_rule_writer writer;
+	int chain;
+
+	snprintf(text, sizeof(text), NFT_OPENED "%s", name);
+	chain = chain_add(judge, text);
+	rule_begin(judge, &writer, chain);
+	nft_rule_flow_stamp(&writer, settings->mask, stamp << settings->shift);
+	nft_rule_end(&writer, NULL, NULL);
+	mark_element(judge, set_of(judge, NFT_MAP_OPENERS), stamp << settings->shift, chain_name(judge, chain), true);
+}
+
+static void back_render(const struct judge *judge, uint32_t class)
+{
+	const struct nft_settings *settings = judge->host->settings;
+	int chain = chain_add(judge, judge->names->items[class].back);
+	struct nft_rule_writer writer;
+
+	if (class == BH_CLASS_CONFLICTED || class == BH_CLASS_AMBIGUOUS) {
+		goto_add(judge, chain, "not_opened", NULL);
+		return;
+	}
+	rule_begin(judge, &writer, chain);
+	nft_rule_flow_mark(&writer, settings->mask, NFT_CMP_NEQ, stamp_of(judge, class));
+	nft_rule_verdict(&writer, NFT_GOTO, "not_opened");
+	nft_rule_end(&writer, NULL, NULL);
+	rule_begin(judge, &writer, chain);
+	nft_rule_stamp(&writer, settings->mask, stamp_of(judge, class));
+	nft_rule_verdict(&writer, NFT_GOTO, NFT_CHAIN_ASKED);
+	nft_rule_end(&writer, "as it asked", NULL);
+}
+
+static void is_render(const struct judge *judge, uint32_t class)
+{
+	int chain = chain_add(judge, judge->names->items[class].is);
+	struct nft_rule_writer writer;
+
+	rule_begin(judge, &writer, chain);
+	nft_rule_stamp(&writer, judge->host->settings->mask, stamp_of(judge, class));
+	nft_rule_end(&writer, NULL, NULL);
+}
+
+static void ends_render(const struct judge *judge)
+{
+	opener_render(judge, BH_CLASS_REMOTE, "remote");
+	for (uint32_t class = 0; class < judge->names->count; class ++) {
+		if (!is_named(judge, class))
+			continue;
+		if (class >= BH_CLASS_FIRST) {
+			is_render(judge, class);
+			continue;
+		}
+		back_render(judge, class);
+		if (class != BH_CLASS_CONFLICTED && class != BH_CLASS_AMBIGUOUS)
+			opener_render(judge, class, judge->names->items[class].name);
+	}
+}
+
+/* ---- Bridges ---- */
+
+/* Kept for as long as the bridge is there: its number, as far as 16 bits go; others' numbers are not taken. */
+static uint16_t zone_of(const struct gate_desired *desired, size_t index)
+{
+	uint32_t zone = desired->bridges[index].ifindex;
+
+	for (size_t i = 0; i < index; i++)
+		if (desired->bridges[i].ifindex % UINT16_MAX == zone % UINT16_MAX)
+			zone++;
+	return (uint16_t)(zone % UINT16_MAX + 1);
+}
+
+static void zone_render(const struct judge *judge, const struct gate_bridge *bridge, uint16_t zone)
+{
+	char in[NFT_HOST_NAME_MAX + 16], back[NFT_HOST_NAME_MAX + 16];
+	struct nft_rule_writer writer;
+	int chain;
+
+	nft_host_name(judge->host, in, "on_", bridge->name);
+	chain = chain_add(judge, in);
+	rule_begin(judge, &writer, chain);
+	nft_rule_destination_mac_in(&writer, "bridges");
+	nft_rule_zone(&writer, true, zone);
+	nft_rule_verdict(&writer, NFT_RETURN, NULL);
+	nft_rule_end(&writer, "to the host, or by it", NULL);
+	rule_begin(judge, &writer, chain);
+	nft_rule_zone(&writer, false, zone);
+	nft_rule_end(&writer, NULL, NULL);
+	mark_element(judge, set_of(judge, NFT_MAP_ZONES), bridge->ifindex, chain_name(judge, chain), true);
+	nft_host_name(judge->host, back, "back_on_", bridge->name);
+	chain = chain_add(judge, back);
+	rule_begin(judge, &writer, chain);
+	nft_rule_flow_zone_not(&writer, zone);
+	nft_rule_verdict(&writer, NFT_GOTO, "not_opened");
+	nft_rule_end(&writer, NULL, NULL);
+	mark_element(judge, set_of(judge, NFT_MAP_ZONES_BACK), bridge->ifindex, chain_name(judge, chain), true);
+}
+
+/* ---- Pairs ---- */
+
+static int service_add(void *arg, const struct host_service *service)
+{
+	struct judge *judge = arg;
+	struct bh_cell cell = service->cell ? nft_cell_normal(service->cell) : judge->host->fallback;
+
+	nft_run_add(judge->host, service, &cell);
+	return ruleset_of(judge)->failed ? -ENOMEM : 0;
+}
+
+/* The chain of a pair with more than a fallback, and that of its answers. */
+static int pair_chain(struct judge *judge, uint32_t src, uint32_t dst)
+{
+	char name[NFT_HOST_NAME_MAX + 16], answers_name[NFT_HOST_NAME_MAX + 16], both[NFT_HOST_NAME_MAX * 2];
+	const char *outcome = nft_outcome_name(judge->host, &judge->host->fallback);
+	struct nft_rule_writer writer;
+	int chain, answers;
+
+	if (!outcome || table_walk_pair(judge->walk, src, dst, service_add, judge) < 0)
+		return -ENOMEM;
+	snprintf(both, sizeof(both), "%s_to_%s", judge->names->items[src].name, judge->names->items[dst].name);
+	nft_host_name(judge->host, name, "", both);
+	nft_host_name(judge->host, answers_name, "answers_", both);
+	chain = chain_add(judge, name);
+	answers = chain_add(judge, answers_name);
+	rule_begin(judge, &writer, chain);
+	nft_rule_reply(&writer);
+	nft_rule_verdict(&writer, NFT_GOTO, answers_name);
+	nft_rule_end(&writer, NULL, NULL);
+	nft_runs_render(judge->host, chain, answers, name);
+	goto_add(judge, chain, outcome, "all else");
+	goto_add(judge, answers, outcome, "all else");
+	judge->host->runs.count = 0;
+	return chain;
+}
+
+/* What holds for a pair, as a key: the fallback, then each service with its cell. */
+struct content {
+	uint64_t service;
+	struct bh_cell cell;
+};
+
+static const char *pair_name(struct judge *judge, uint32_t src, uint32_t dst)
+{
+	size_t count, n = 1;
+	const struct cell_entry *cells = table_pair_cells(judge->table, src, dst, &count);
+	struct content *content = calloc(count + 1, sizeof(*content));
+	const char *name = NULL;
+	int chain;
+
+	if (!content)
+		return NULL;
+	judge->host->fallback = content[0].cell = nft_host_cell(judge->table, src, dst, BH_SERVICE_ANY);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t service = cells[i].key & 0xffff;
+		struct bh_cell cell = nft_cell_normal(&cells[i].cell);
+
+		if (service == BH_SERVICE_ANY || service == BH_SERVICE_REACH ||
+		    memcmp(&cell, &content[0].cell, sizeof(cell)) == 0)
+			continue;
+		content[n++] = (struct content){service, cell};
+	}
+	if (n == 1) {
+		name = nft_outcome_name(judge->host, &content[0].cell);
+	} else {
+		chain = (int)(uintptr_t)map_get(judge->pairs, content, n * sizeof(*content)) - 1;
+		if (chain < 0) {
+			chain = pair_chain(judge, src, dst);
+			if (chain >= 0 && map_set(judge->pairs, content, n * sizeof(*content),
+						  (void *)(uintptr_t)(chain + 1), NULL) < 0)
+				chain = -1;
+		}
+		name = chain_name(judge, chain);
+	}
+	free(content);
+	return name;
+}
+
+/* Those that cells name, by destination. */
+static int pair_order(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+
+	if (x->dst != y->dst)
+		return x->dst < y->dst ? -1 : 1;
+	return x->src < y->src ? -1 : x->src > y->src;
+}
+
+static int pairs_collect(struct judge *judge)
+{
+	const struct table *table = judge->table;
+	uint64_t last = UINT64_MAX;
+
+	judge->sorted = calloc(table->cells.count + 1, sizeof(*judge->sorted));
+	if (!judge->sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < table->cells.count; i++) {
+		uint64_t pair = table->cells.items[i].key >> 16;
+
+		if (pair != last)
+			judge->sorted[judge->count++] = (struct pair){(uint32_t)(pair >> 24), pair & 0xffffff};
+		last = pair;
+	}
+	qsort(judge->sorted, judge->count, sizeof(*judge->sorted), pair_order);
+	return 0;
+}
+
+static bool has_cells(const struct judge *judge, uint32_t src, uint32_t dst)
+{
+	struct pair wanted = {src, dst};
+
+	return judge->count && bsearch(&wanted, judge->sorted, judge->count, sizeof(wanted), pair_order);
+}
+
+/* Who asks is told by stamp; with the stamps of all who may, but for those to whom the default of the chain applies. */
+static bool may_ask(const struct judge *judge, uint32_t src, uint32_t dst)
+{
+	/* What is remote and asks for what is not here is not judged. */
+	return is_named(judge, src) && src != BH_CLASS_AMBIGUOUS && (src < BH_CLASS_FIRST || dst < BH_CLASS_FIRST);
+}
+
+static struct bh_cell conflicted_cell(const struct judge *judge, uint32_t dst)
+{
+	struct bh_cell cell = {.base_reason = BH_DENY_CONFLICTED};
+	struct table_verdict verdict;
+
+	table_lookup(judge->table, BH_CLASS_CONFLICTED, dst, BH_SERVICE_ANY, 0, &verdict);
+	cell.base_decision = verdict.decision;
+	cell.base_reason = verdict.reason;
+	cell.flags = verdict.log ? BH_CELL_BASE_LOG : 0;
+	return cell;
+}
+
+/* What holds for most: identities and classes of one kind stand together, the latest are the plainest. */
+static bool otherwise_find(const struct judge *judge, uint32_t dst, struct bh_cell *ret_cell)
+{
+	for (uint32_t src = judge->names->count; src-- > 0;) {
+		if (src == BH_CLASS_CONFLICTED || !may_ask(judge, src, dst) || has_cells(judge, src, dst))
+			continue;
+		*ret_cell = nft_host_cell(judge->table, src, dst, BH_SERVICE_ANY);
+		return true;
+	}
+	return false;
+}
+
+static int asked_render(struct judge *judge, uint32_t dst)
+{
+	char name[NFT_HOST_NAME_MAX + 32];
+	struct nft_set description = {.name = name,
+				      .kind = NFT_SET_VERDICTS,
+				      .key_type = NFT_TYPE_MARK,
+				      .key_size = sizeof(uint32_t),
+				      .host_order = true,
+				      .comment = "who asks, where not all is as for all else"};
+	int chain = chain_add(judge, judge->names->items[dst].to);
+	struct bh_cell otherwise = {0};
+	struct nft_rule_writer writer;
+	struct nft_set *senders;
+	bool known = otherwise_find(judge, dst, &otherwise);
+	const char *outcome;
+
+	snprintf(name, sizeof(name), "%s/askers", judge->names->items[dst].to);
+	senders = nft_set_add(ruleset_of(judge), NFT_TABLE_INET, &description);
+	for (uint32_t src = 0; src < judge->names->count; src++) {
+		struct bh_cell cell;
+
+		if (!may_ask(judge, src, dst))
+			continue;
+		if (src == BH_CLASS_CONFLICTED) {
+			cell = conflicted_cell(judge, dst);
+			mark_element(judge, senders, stamp_of(judge, src), nft_outcome_name(judge->host, &cell), false);
+		} else if (has_cells(judge, src, dst)) {
+			mark_element(judge, senders, stamp_of(judge, src), pair_name(judge, src, dst), false);
+		} else {
+			cell = nft_host_cell(judge->table, src, dst, BH_SERVICE_ANY);
+			if (memcmp(&cell, &otherwise, sizeof(cell)) != 0)
+				mark_element(judge, senders, stamp_of(judge, src), nft_outcome_name(judge->host, &cell),
+					     false);
+		}
+	}
+	if (ruleset_of(judge)->failed)
+		return -ENOMEM;
+	rule_begin(judge, &writer, chain);
+	nft_rule_map_mark(&writer, judge->host->settings->mask, name);
+	nft_rule_end(&writer, NULL, NULL);
+	outcome = known ? nft_outcome_name(judge->host, &otherwise) : "unknown";
+	if (!outcome)
+		return -ENOMEM;
+	goto_add(judge, chain, outcome, "all else");
+	return 0;
+}
+
+static int all_render(struct judge *judge)
+{
+	const struct gate_desired *desired = judge->host->desired;
+	int rc = pairs_collect(judge);
+
+	judge->host->beyond = true;
+	ends_render(judge);
+	for (size_t i = 0; i < desired->bridge_count; i++)
+		zone_render(judge, &desired->bridges[i], zone_of(desired, i));
+	for (uint32_t dst = 0; rc == 0 && dst < judge->names->count; dst++) {
+		if (is_named(judge, dst) && dst != BH_CLASS_HOST)
+			rc = asked_render(judge, dst);
+	}
+	return rc == 0 ? nft_judge_prefixes(ruleset_of(judge), judge->table, judge->names) : rc;
+}
+
+int nft_judge_render(struct nft_host *host, const struct nft_names *names)
+{
+	struct judge judge = {.host = host, .names = names, .table = host->table};
+	int rc = table_walk_new(host->table, &judge.walk);
+
+	judge.pairs = map_new();
+	if (!judge.pairs)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = all_render(&judge);
+	table_walk_free(judge.walk);
+	map_free(judge.pairs, NULL);
+	free(judge.sorted);
+	return rc;
+}

@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""nftables alone judges as the programs do: within bridges and between them, the host, outside; and nobody's state opens
+anything for another."""
+
+import struct
+import sys
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0])
+from lib import chaos, frames, tap
+from lib.agent import checksum
+from lib.host import run, wait_until
+from lib.shop import POLICY, scene
+
+
+
+def own_port(agent, address):
+    """Of the one UDP socket of this address."""
+    words = agent.run("ss", "-Hun").split()
+    return int(next(word for word in words if word.startswith(f"{address}:")).rsplit(":", 1)[1])
+
+
+def test_all_ways(host):
+    """Containers of one bridge and of two, the host, outside, by TCP, UDP and ping, while policies change and daemons die"""
+    host.nft_alone = True
+    chaos.scene(host)
+    host.start()
+    host.wait_open()
+    traffic = chaos.Traffic(host)
+    for number in range(5):
+        host.reload(chaos.POLICY + f"  - {{ from: shop, to: 198.51.100.{number}/32, allow: tcp/1 }}\n")
+        traffic.no_leak(f"after reload {number + 1}")
+    host.kill()
+    traffic.no_leak("without a daemon")
+    host.start()
+    host.wait_open()
+    traffic.finish("reloads and a restart", lossy="the table is taken over")
+
+
+TWINS = """
+version: 1
+zones:
+  left:
+    groups: { a: { members: { label: "z=left-a" } }, b: { members: { label: "z=left-b" } } }
+  right: { members: { label: "z=right" }, within: deny }
+rules:
+  - { from: left/a, to: left/b, allow: udp/5432 }
+"""
+
+
+def test_equal_addresses(host):
+    """Bridges with the same addresses: what is open on one opens nothing on the others, though each byte be the same"""
+    host.nft_alone = True
+    ends = {}
+    for bridge, zones in (("br0", ("left-a", "left-b")), ("br1", ("right", "right")), ("br2", ("left-a", "left-b"))):
+        host.bridge(bridge)
+        for name, address, zone in (("a", "10.9.0.2", zones[0]), ("b", "10.9.0.3", zones[1])):
+            ends[bridge, name] = host.container(f"{bridge}{name}", bridge, [f"{address}/24"], labels={"z": zone})
+    ends["br0", "b"].listen("udp", 5432)
+    host.policy(TWINS)
+    host.start()
+    host.wait_open()
+    kept = ends["br0", "a"].connect("10.9.0.3", 5432, protocol="udp")
+    tap.expect(ends["br0", "a"].exchange(kept), "open on one bridge")
+    port = own_port(ends["br0", "a"], "10.9.0.2")
+    for bridge in ("br1", "br2"):
+        a, b = ends[bridge, "a"], ends[bridge, "b"]
+        mark = frames.marker()
+        there = frames.eth(b.mac(), a.mac(), frames.IPV4, frames.udp("10.9.0.2", "10.9.0.3", port, 5432, mark))
+        back = frames.eth(a.mac(), b.mac(), frames.IPV4, frames.udp("10.9.0.3", "10.9.0.2", 5432, port, mark))
+        # On the third bridge the question is allowed, and so its answer would be.
+        sender, taker, frame = (a, b, there) if bridge == "br1" else (b, a, back)
+        sniff = taker.sniff_start("eth0")
+        for _ in range(20):
+            sender.send_frame("eth0", frame)
+        tap.expect(ends["br0", "a"].exchange(kept, b"more", 3), "still open on the first")
+        host.wait_flow(from_=sender.name, verdict="deny", service=f"udp/{5432 if bridge == 'br1' else port}")
+        tap.equal(sum(mark in frame for frame in taker.sniff_stop(sniff)), 0, f"the same packets on {bridge}")
+
+
+def unreachable(about):
+    """ICMP: port unreachable, about the beginning of this packet."""
+    body = struct.pack("!BBHI", 3, 3, 0, 0) + about[:28]
+    return body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+
+
+def test_errors(host):
+    """ICMP errors come from a flow's ends, or from outside; a third container that knows all of the flow is not heard"""
+    host.nft_alone = True
+    web, db, mallory = scene(host)
+    host.start()
+    host.wait_open()
+    kept = web.connect("10.77.0.3", 5432, protocol="udp")
+    tap.expect(web.exchange(kept), "open")
+    port = own_port(web, "10.77.0.2")
+    about = frames.udp("10.77.0.2", "10.77.0.3", port, 5432, b"x" * 8)
+    at_web = web.sniff_start("eth0")
+    for agent, source in ((mallory, "10.77.0.4"), (db, "10.77.0.3")):
+        packet = frames.ipv4(source, "10.77.0.2", 1, unreachable(about))
+        for _ in range(10):
+            agent.send_frame("eth0", frames.eth(web.mac(), agent.mac(), frames.IPV4, packet))
+        if agent is mallory:
+            tap.expect(web.exchange(kept, b"more", 3), "the flow goes on")
+    wait_until(lambda: web.exchange(kept, b"more", 3), 10, "what is sent after the errors has come")
+    seen = [frame for frame in web.sniff_stop(at_web) if frame[12:14] == b"\x08\x00" and frame[23] == 1]
+    tap.equal(sum(frame[26:30] == bytes([10, 77, 0, 4]) for frame in seen), 0, "errors of the third one")
+    tap.equal(sum(frame[26:30] == bytes([10, 77, 0, 3]) for frame in seen), 10, "errors of the other end")
+    host.wait_flow(from_="mallory", verdict="deny", reason="icmp-unrelated")
+
+
+def test_address_again(host):
+    """Who gets the address of a container that is gone gets none of what that one has asked for"""
+    host.nft_alone = True
+    web, db, _ = scene(host)
+    host.start()
+    host.wait_open()
+    kept = web.connect("10.77.0.3", 5432, protocol="udp")
+    tap.expect(web.exchange(kept), "open")
+    port = own_port(web, "10.77.0.2")
+    run("ip", "link", "del", web.port)
+    web.stop()
+    run("ip", "netns", "del", "web")
+    del host.containers["web"]
+    heir = host.container("heir", "br0", ["10.77.0.2/24", "fd77::2/64"], labels={"tier": "other"})
+    host.wait_open("heir")
+    mark = frames.marker()
+    frame = frames.eth(heir.mac(), db.mac(), frames.IPV4, frames.udp("10.77.0.3", "10.77.0.2", 5432, port, mark))
+    sniff = heir.sniff_start("eth0")
+    for _ in range(20):
+        db.send_frame("eth0", frame)
+    host.wait_flow(from_="db", verdict="deny", to="heir")
+    tap.equal(sum(mark in frame for frame in heir.sniff_stop(sniff)), 0, "answers to who is gone")
+
+
+if __name__ == "__main__":
+    tap.main([test_all_ways, test_equal_addresses, test_errors, test_address_again], jobs=2)
