@@ -5,12 +5,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/pkt_cls.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scatter.skel.h"
@@ -20,6 +22,7 @@ enum {
 	ROUNDS = 7, /* the quickest counts: the others were disturbed */
 	REPEAT = 200000,
 	REPEAT_NEW = 16000, /* new flows fill a map */
+	ANSWERS = 2000,
 	FLOWS = BH_FLOWS_PER_PORT_DEFAULT,
 	SERVICES = 16,
 	CLASSES_MAX = 1000,
@@ -281,6 +284,51 @@ static void measure_new(const char *what, uint32_t identity)
 	line_print(what, empty, took > scattered ? took - scattered + empty : took);
 }
 
+static uint64_t boot_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+/* The bucket of answers, in struct answer_bucket's form: whose, and until when it is empty. */
+static void answers_set(uint32_t full_at)
+{
+	const uint32_t bucket[2] = {port.id, full_at};
+
+	put(bpf_map__fd(skeleton->maps.answers), &port.index, bucket);
+}
+
+/* In a flood nothing is answered, and only asked whether it should be. */
+static void measure_unanswered(const char *what)
+{
+	settings->reject = 1;
+	answers_set((uint32_t)(boot_ns() / (1000000000ull / BH_ANSWERS_PER_SECOND)) + BH_ANSWERS_BURST + (1u << 24));
+	measure_new(what, DENIED);
+	settings->reject = 0;
+}
+
+/* Each answer takes its packet's place, so that every run is one by itself, the clock's own time among it. */
+static void measure_answer(const char *what, uint8_t protocol)
+{
+	struct bench_packet packet = packet_make(protocol, false, 2, 100, 0);
+	uint32_t empty = UINT32_MAX, took = UINT32_MAX;
+
+	port_identity(DENIED);
+	settings->reject = 1;
+	for (int i = 0; i < ANSWERS; i++) {
+		uint32_t now = run(skeleton->progs.bench_empty, packet, 0, 1, -1);
+
+		empty = now < empty ? now : empty;
+		answers_set(0);
+		now = run(skeleton->progs.bulkhead_ingress, packet, 0, 1, TC_ACT_REDIRECT);
+		took = now < took ? now : took;
+	}
+	settings->reject = 0;
+	line_print(what, empty, took);
+}
+
 int main(void)
 {
 	static const struct {
@@ -305,6 +353,10 @@ int main(void)
 			 policies[i].rules);
 		measure_new(what, IDENTITY);
 	}
+	policy_fill(1000, 10000);
+	measure_unanswered("refuse: reject, in a flood: not answered");
+	measure_answer("refuse: reject, answered by a reset", IPPROTO_TCP);
+	measure_answer("refuse: reject, answered by ICMP", IPPROTO_UDP);
 	scatter_bpf__destroy(skeleton);
 	return 0;
 }

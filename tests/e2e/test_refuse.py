@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`refuse: reject`: who sends what the policy denies hears of it at once, and nobody else hears anything."""
 
+import ctypes
 import errno
+import fcntl
+import json
 import select
 import socket
 import struct
@@ -10,7 +13,8 @@ import sys
 import time
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from lib import tap
+from lib import frames, tap
+from lib.attack import gets_not
 from lib.host import run, wait_until
 from lib.shop import POLICY, scene
 
@@ -192,5 +196,131 @@ def accepted(_agent):
     return sum(line.split()[3] == "01" for family in ("tcp", "tcp6") for line in open(f"/proc/self/net/{family}"))
 
 
+def heard_by(agent, act, forgiven=()):
+    """The IP frames that come in at a container's interface because of act(), but for what `forgiven` names. What is
+    there when an allowed packet has come back after it has come by then: a veth keeps order."""
+    sniff = agent.sniff_start("eth0")
+    act()
+    return [frame for frame in agent.sniff_stop(sniff)
+            if frame[12:14] in (b"\x08\x00", b"\x86\xdd") and not any(needle in frame for needle in forgiven)]  # fmt: skip
+
+
+def test_hostile(host):
+    """Spoofed sources, groups, broadcast, resets and errors get no answer, and no neighbour hears a thing"""
+    web, db, mallory = start(host)
+    mac, gateway = mallory.mac(), json.loads(run("ip", "-j", "link", "show", "br0"))[0]["address"]
+    mark = frames.marker()
+    own, victim, target = ("10.77.0.4", "fd77::4"), ("10.77.0.2", "fd77::2"), ("10.77.0.1", "fd77::1")
+    silent = []
+    for v6 in (0, 1):
+        kind, udp = (frames.IPV4, frames.IPV6)[v6], frames.udp(own[v6], target[v6], 4000, 5433, mark)
+        group = ("224.0.0.77", "ff02::77")[v6]
+        silent += [
+            frames.eth(gateway, mac, kind, frames.udp(victim[v6], target[v6], 4000, 5433, mark)),  # not its address
+            frames.eth(gateway, web.mac(), kind, udp),  # not its MAC
+            frames.eth(frames.BROADCAST, mac, kind, udp),
+            frames.eth(frames.group_mac(group), mac, kind, frames.udp(own[v6], group, 4000, 5433, mark)),
+            frames.eth(gateway, mac, kind, frames.tcp(own[v6], target[v6], 4000, 5433, frames.RST, payload=mark)),
+            frames.eth(gateway, mac, kind, frames.tcp(own[v6], target[v6], 4000, 5433, frames.RST | frames.ACK, payload=mark)),
+            frames.eth(gateway, mac, kind, frames.icmp(own[v6], target[v6], 1 if v6 else 3, 4, b"\0" * 4 + udp)),
+            frames.eth(gateway, mac, kind, frames.tcp(own[v6], target[v6], 4000, 5433, frames.ACK, payload=mark)),
+        ]
+    silent.append(frames.eth(frames.BROADCAST, mac, frames.IPV4, frames.udp("10.77.0.4", "10.77.0.255", 4000, 5433, mark)))
+    silent.append(frames.eth(gateway, mac, frames.IPV4, frames.udp("10.77.0.4", "10.77.0.255", 4000, 5433, mark)))
+    silent.append(frames.eth(gateway, mac, frames.IPV4, frames.ipv4("10.77.0.4", "10.77.0.1", 17, mark, fragment=64)))
+    last = frames.eth(gateway, mac, frames.IPV4, frames.udp("10.77.0.4", "10.77.0.3", 4001, 5433, b"last"))
+    answered = []
+
+    def attack():
+        listening = [agent.sniff_start("eth0") for agent in (web, db)]
+        answered.extend(heard_by(mallory, shoot))
+        for agent, sniff in zip((web, db), listening):
+            ip = [frame for frame in agent.sniff_stop(sniff) if frame[12:14] in (b"\x08\x00", b"\x86\xdd")]
+            tap.equal(ip, [], "what neighbours hear")
+
+    def shoot():
+        done = mallory.sniff_start("eth0")
+        for frame in silent:
+            mallory.send_frame("eth0", frame)
+        mallory.send_frame("eth0", last)
+        tap.expect(mallory.sniff_until(done, b"last", PATIENCE), "the last one is answered")
+        mallory.sniff_stop(done)
+
+    attack()
+    tap.equal([frame for frame in answered if b"last" not in frame], [], "what the attacker hears")
+    tap.equal(len(answered), 1, "one answer, to the last")
+
+
+def test_flood(host):
+    """A flood is answered as often as the limit says and no more, from the port as from the door; others have their own"""
+    web, _, mallory = start(host)
+    mac, gateway = mallory.mac(), json.loads(run("ip", "-j", "link", "show", "br0"))[0]["address"]
+    for target in ("10.77.0.3", "10.77.0.1"):
+        frame = frames.eth(gateway, mac, frames.IPV4, frames.tcp("10.77.0.4", target, 4000, 5433, frames.SYN))
+        sniff = mallory.sniff_start("eth0")
+        begin = time.monotonic()
+        mallory.send_frame("eth0", frame, 5000)
+        answers, needle = 0, socket.inet_aton(target) + socket.inet_aton("10.77.0.4") + struct.pack("!HH", 5433, 4000)
+        while mallory.sniff_until(sniff, needle, SILENCE):
+            answers += 1
+        most = 50 + (time.monotonic() - begin) * 100 + 1
+        mallory.sniff_stop(sniff)
+        tap.expect(50 <= answers <= most, f"answers to a flood at {target}: {answers} of at most {most:.0f}")
+        tap.equal(web.call(open_tcp, target, 5433, PATIENCE), "ECONNREFUSED", f"another container meanwhile, to {target}")
+
+
+def test_forged(host):
+    """The stamp of answers, brought by a process of the host or by a container, lets nothing in"""
+    web, db, mallory = start(host, REJECT.replace("refuse: reject", "refuse: reject, host_to_containers: deny"))
+    mark = frames.marker()
+    forged = []
+    for source in (web, mallory):
+        for flags in (frames.RST, frames.SYN):
+            body = frames.tcp(source.address(), db.address(), 4000, 5433, flags, payload=mark)
+            forged.append(frames.eth(db.mac(), source.mac(), frames.IPV4, body))
+
+    def send():
+        for frame in forged:
+            for interface in ("vdb0", "br0"):
+                for stamp in (7, 0):
+                    host.agent.send_frame_marked(interface, frame, stamp << 19)
+
+    tap.expect(gets_not(db, send, mark), "from a process of the host")
+    frame = frames.eth(db.mac(), mallory.mac(), frames.IPV4, frames.udp(mallory.address(), db.address(), 4000, 5432, mark))
+    tap.expect(gets_not(db, lambda: mallory.send_frame_marked("eth0", frame, 7 << 19), mark), "from a container")
+    tap.expect(not mallory.reach("udp", db.address(), 5432, SILENCE, mark=7 << 19), "from a container's socket")
+
+
+def test_checksums(host):
+    """The answer's checksums are right whether or not the interfaces compute them, and for packets of many segments"""
+    web, _, _ = start(host)
+    for side, on in (("vweb0", False), ("eth0", False), ("vweb0", True)):
+        agent = web if side == "eth0" else host.agent
+        agent.call(checksums_offload, side, on)
+        hears_it(web, f"{side} with checksums {'left open' if on else 'computed'}")
+    connections = [web.connect(address, 5432) for address in ("10.77.0.3", "fd77::3")]
+    for connection in connections:
+        tap.expect(web.exchange(connection, b"x" * 200000, PATIENCE), "open before the change")
+    host.reload(CUT)
+    for connection in connections:
+        tap.equal(web.call(ends, connection, b"y" * 60000, PATIENCE), "ECONNRESET", "in the midst of many segments")
+
+
+def checksums_offload(_agent, interface, on):
+    """`ethtool -K INTERFACE tx on|off`: are checksums left to the hardware that sends?"""
+    value = ctypes.create_string_buffer(struct.pack("=II", 0x17, on))  # ETHTOOL_STXCSUM
+    request = struct.pack("16sP16x", interface.encode(), ctypes.addressof(value))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, 0x8946, request)  # SIOCETHTOOL
+
+
+def hears_it(web, what):
+    for address in ("10.77.0.3", "fd77::3"):
+        tap.equal(web.call(open_tcp, address, 5433, PATIENCE), "ECONNREFUSED", f"{what}: TCP to {address}")
+        heard = web.call(send_and_hear, address, socket.SOCK_DGRAM, 0, 5433, b"x" * 1400, PATIENCE)
+        tap.equal(heard, PROHIBITED[":" in address], f"{what}: UDP to {address}")
+
+
 if __name__ == "__main__":
-    tap.main([test_host, tap.with_options(test_host, "--no-owner", "--no-tcx"), test_containers, test_outside, test_drop, test_audit, test_cut])
+    tap.main([test_host, tap.with_options(test_host, "--no-owner", "--no-tcx"), test_containers, test_outside, test_drop, test_audit, test_cut,
+              test_hostile, test_flood, test_forged, test_checksums])
