@@ -26,8 +26,16 @@ static inline const struct nlattr *attr_nested(const struct nlattr *nest, uint16
 
 static inline const struct nlattr *attr_of(const struct nlmsghdr *message, uint16_t type)
 {
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
+		return NULL;
 	return attr_find(mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg)),
 			 mnl_nlmsg_get_payload_len(message) - sizeof(struct nfgenmsg), type);
+}
+
+/* A text; NULL when it is not there, or does not end. */
+static inline const char *attr_text(const struct nlattr *attr)
+{
+	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(attr) : NULL;
 }
 
 /* A number in network order; 0 when it is not there. */
@@ -40,9 +48,9 @@ static inline uint32_t attr_number(const struct nlattr *attr)
  * elements. */
 static inline bool answer_is_ours(const struct nlmsghdr *answer)
 {
-	const struct nlattr *table = attr_of(answer, NFTA_RULE_TABLE);
+	const char *table = attr_text(attr_of(answer, NFTA_RULE_TABLE));
 
-	return table && strcmp(mnl_attr_get_str(table), NFT_GATE_TABLE) == 0;
+	return table && strcmp(table, NFT_GATE_TABLE) == 0;
 }
 
 #endif

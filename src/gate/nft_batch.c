@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/message.h"
+
 /* Errors of a whole batch come at once; this many bytes of them are kept. */
 #define RECEIVE_BUFFER (4 << 20)
 
@@ -116,7 +118,7 @@ static int answers_read(const uint8_t *data, ssize_t size, uint32_t seq, nft_ans
 	const struct nlmsghdr *answer = (const struct nlmsghdr *)data;
 	int left = (int)size;
 
-	for (; mnl_nlmsg_ok(answer, left); answer = mnl_nlmsg_next(answer, &left)) {
+	for (; message_ok(answer, left); answer = message_next(answer, &left)) {
 		int rc;
 
 		if (answer->nlmsg_seq != seq)
@@ -126,7 +128,7 @@ static int answers_read(const uint8_t *data, ssize_t size, uint32_t seq, nft_ans
 		if (answer->nlmsg_type == NLMSG_DONE)
 			return 0;
 		if (answer->nlmsg_type == NLMSG_ERROR)
-			return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(answer))->error;
+			return message_error(answer);
 		rc = fn(arg, answer);
 		if (rc < 0)
 			return rc;
@@ -324,12 +326,12 @@ static void acks_read(const struct nft_batch *batch, const uint8_t *data, ssize_
 	const struct nlmsghdr *answer = (const struct nlmsghdr *)data;
 	int left = (int)size;
 
-	for (; mnl_nlmsg_ok(answer, left); answer = mnl_nlmsg_next(answer, &left)) {
+	for (; message_ok(answer, left); answer = message_next(answer, &left)) {
 		int code;
 
 		if (answer->nlmsg_type != NLMSG_ERROR || answer->nlmsg_seq < batch->first_seq)
 			continue;
-		code = ((const struct nlmsgerr *)mnl_nlmsg_get_payload(answer))->error;
+		code = message_error(answer);
 		if (code == 0)
 			outcome->acked = true;
 		else if (outcome->code == 0) /* the first is the cause of those after it */
@@ -351,7 +353,7 @@ static int batch_send(struct nft_batch *batch, struct error *error)
 		return error_set(error, -errno, "nftables: sending the transaction: %s", strerror(errno));
 	/* The kernel has done all when sendto returns: what it has to say is there. */
 	for (;;) {
-		ssize_t size = recv(mnl_socket_get_fd(link->socket), buffer, NFT_MESSAGE_MAX, MSG_DONTWAIT);
+		ssize_t size = message_receive(mnl_socket_get_fd(link->socket), buffer, NFT_MESSAGE_MAX);
 
 		if (size >= 0)
 			acks_read(batch, buffer, size, &outcome, error);

@@ -212,13 +212,14 @@ static uint64_t number_of(const struct nlattr *attr)
 
 static int counter_answer(void *arg, const struct nlmsghdr *answer)
 {
-	const struct nlattr *table = attr_of(answer, NFTA_OBJ_TABLE), *name = attr_of(answer, NFTA_OBJ_NAME);
+	const char *table = attr_text(attr_of(answer, NFTA_OBJ_TABLE)),
+		   *name = attr_text(attr_of(answer, NFTA_OBJ_NAME));
 	const struct nlattr *data = attr_of(answer, NFTA_OBJ_DATA);
 	const struct counter_call *call = arg;
 
-	if (!table || !name || !data || strcmp(mnl_attr_get_str(table), NFT_GATE_TABLE) != 0)
+	if (!table || !name || !data || strcmp(table, NFT_GATE_TABLE) != 0)
 		return 0;
-	return call->fn(call->arg, mnl_attr_get_str(name), number_of(attr_nested(data, NFTA_COUNTER_PACKETS)),
+	return call->fn(call->arg, name, number_of(attr_nested(data, NFTA_COUNTER_PACKETS)),
 			number_of(attr_nested(data, NFTA_COUNTER_BYTES)));
 }
 
@@ -341,12 +342,12 @@ static uint64_t message_hash(const struct nlmsghdr *message, uint64_t hash, uint
 
 static int chain_answer(void *arg, const struct nlmsghdr *answer)
 {
-	const struct nlattr *name = attr_of(answer, NFTA_CHAIN_NAME);
+	const char *name = attr_text(attr_of(answer, NFTA_CHAIN_NAME));
 	struct digest *digest;
 
 	if (!answer_is_ours(answer) || !name)
 		return 0;
-	digest = digest_of(arg, "chain", mnl_attr_get_str(name));
+	digest = digest_of(arg, "chain", name);
 	if (!digest)
 		return -ENOMEM;
 	digest->value = message_hash(answer, digest->value, NFTA_CHAIN_USE);
@@ -355,12 +356,12 @@ static int chain_answer(void *arg, const struct nlmsghdr *answer)
 
 static int rule_answer(void *arg, const struct nlmsghdr *answer)
 {
-	const struct nlattr *chain = attr_of(answer, NFTA_RULE_CHAIN);
+	const char *chain = attr_text(attr_of(answer, NFTA_RULE_CHAIN));
 	struct digest *digest;
 
 	if (!answer_is_ours(answer) || !chain)
 		return 0;
-	digest = digest_of(arg, "rules of chain", mnl_attr_get_str(chain));
+	digest = digest_of(arg, "rules of chain", chain);
 	if (!digest)
 		return -ENOMEM;
 	digest->value = message_hash(answer, digest->value, 0);
@@ -369,7 +370,7 @@ static int rule_answer(void *arg, const struct nlmsghdr *answer)
 
 static int set_answer(void *arg, const struct nlmsghdr *answer)
 {
-	const struct nlattr *name = attr_of(answer, NFTA_SET_NAME);
+	const char *name = attr_text(attr_of(answer, NFTA_SET_NAME));
 	struct taking *taking = arg;
 	struct digest *digest;
 	const struct nlattr *flags = attr_of(answer, NFTA_SET_FLAGS);
@@ -377,14 +378,15 @@ static int set_answer(void *arg, const struct nlmsghdr *answer)
 
 	if (!answer_is_ours(answer) || !name)
 		return 0;
-	if (flags && ntohl(mnl_attr_get_u32(flags)) & NFT_SET_EVAL)
+	if (flags && mnl_attr_get_payload_len(flags) >= sizeof(uint32_t) &&
+	    ntohl(mnl_attr_get_u32(flags)) & NFT_SET_EVAL)
 		return 0; /* packets fill it */
-	digest = digest_of(taking, "set", mnl_attr_get_str(name));
+	digest = digest_of(taking, "set", name);
 	slot = array_append(&taking->sets);
 	if (!digest || !slot)
 		return -ENOMEM;
-	*slot = strdup(mnl_attr_get_str(name));
-	digest->value = fnv(digest->value, mnl_attr_get_str(name), strlen(mnl_attr_get_str(name)));
+	*slot = strdup(name);
+	digest->value = fnv(digest->value, name, strlen(name));
 	return *slot ? 0 : -ENOMEM;
 }
 

@@ -33,28 +33,28 @@ static int doom(const struct reading *reading, uint16_t type, uint32_t object, c
 
 static bool chain_fits(const struct nlmsghdr *answer, const struct nft_chain *wanted)
 {
-	const struct nlattr *hook = attr_of(answer, NFTA_CHAIN_HOOK), *type = attr_of(answer, NFTA_CHAIN_TYPE);
+	const struct nlattr *hook = attr_of(answer, NFTA_CHAIN_HOOK);
+	const char *type = attr_text(attr_of(answer, NFTA_CHAIN_TYPE));
 
 	if (!hook || !wanted->base)
 		return !hook && !wanted->base;
 	return attr_number(attr_nested(hook, NFTA_HOOK_HOOKNUM)) == wanted->hook &&
 	       (int32_t)attr_number(attr_nested(hook, NFTA_HOOK_PRIORITY)) == wanted->priority &&
-	       attr_number(attr_of(answer, NFTA_CHAIN_POLICY)) == NF_ACCEPT && type &&
-	       strcmp(mnl_attr_get_str(type), "filter") == 0;
+	       attr_number(attr_of(answer, NFTA_CHAIN_POLICY)) == NF_ACCEPT && type && strcmp(type, "filter") == 0;
 }
 
 static int chain_answer(void *arg, const struct nlmsghdr *answer)
 {
-	const struct nlattr *name = attr_of(answer, NFTA_CHAIN_NAME);
+	const char *name = attr_text(attr_of(answer, NFTA_CHAIN_NAME));
 	const struct reading *reading = arg;
 	struct nft_ruleset *kept = &reading->running->kept;
 	const struct nft_chain *wanted;
 
 	if (!answer_is_ours(answer) || !name || attr_number(attr_of(answer, NFTA_CHAIN_FLAGS)) & CHAIN_BINDING)
 		return 0;
-	wanted = nft_table_chain(&reading->next->tables[reading->table], mnl_attr_get_str(name));
+	wanted = nft_table_chain(&reading->next->tables[reading->table], name);
 	if (!wanted || !chain_fits(answer, wanted))
-		return doom(reading, NFT_MSG_DELCHAIN, 0, mnl_attr_get_str(name));
+		return doom(reading, NFT_MSG_DELCHAIN, 0, name);
 	if (wanted->base)
 		nft_base_chain_add(kept, reading->table, wanted->name, wanted->hook, wanted->priority);
 	else
@@ -91,16 +91,16 @@ static bool set_fits(const struct nlmsghdr *answer, const struct nft_set *wanted
 
 static int set_answer(void *arg, const struct nlmsghdr *answer)
 {
-	const struct nlattr *name = attr_of(answer, NFTA_SET_NAME);
+	const char *name = attr_text(attr_of(answer, NFTA_SET_NAME));
 	const struct reading *reading = arg;
 	const struct nft_set *wanted;
 	struct nft_set description;
 
 	if (!answer_is_ours(answer) || !name || attr_number(attr_of(answer, NFTA_SET_FLAGS)) & SET_ANONYMOUS)
 		return 0;
-	wanted = nft_table_set(&reading->next->tables[reading->table], mnl_attr_get_str(name));
+	wanted = nft_table_set(&reading->next->tables[reading->table], name);
 	if (!wanted || !set_fits(answer, wanted))
-		return doom(reading, NFT_MSG_DELSET, 0, mnl_attr_get_str(name));
+		return doom(reading, NFT_MSG_DELSET, 0, name);
 	description = *wanted;
 	memset(&description.elements, 0, sizeof(description.elements));
 	nft_set_add(&reading->running->kept, reading->table, &description);
@@ -109,16 +109,16 @@ static int set_answer(void *arg, const struct nlmsghdr *answer)
 
 static int object_answer(void *arg, const struct nlmsghdr *answer)
 {
-	const struct nlattr *name = attr_of(answer, NFTA_OBJ_NAME);
+	const char *name = attr_text(attr_of(answer, NFTA_OBJ_NAME));
 	const struct reading *reading = arg;
 	const struct nft_counter *wanted;
 	uint32_t kind = attr_number(attr_of(answer, NFTA_OBJ_TYPE));
 
 	if (!answer_is_ours(answer) || !name)
 		return 0;
-	wanted = nft_table_counter(&reading->next->tables[reading->table], mnl_attr_get_str(name));
+	wanted = nft_table_counter(&reading->next->tables[reading->table], name);
 	if (!wanted || kind != NFT_OBJECT_COUNTER)
-		return doom(reading, NFT_MSG_DELOBJ, kind, mnl_attr_get_str(name));
+		return doom(reading, NFT_MSG_DELOBJ, kind, name);
 	nft_counter_add(&reading->running->kept, reading->table, wanted);
 	return 0;
 }

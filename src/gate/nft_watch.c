@@ -10,6 +10,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/message.h"
+
 #define READ_BUFFER 65536u
 /* The ruleset's events come as fast as somebody loads one: a big ruleset fits. */
 #define EVENTS_RECEIVE_BUFFER (2 << 20)
@@ -170,7 +172,7 @@ static void events_ready(struct loop *loop, int fd, uint32_t epoll_events, void 
 	(void)loop;
 	(void)epoll_events;
 	for (int i = 0; i < READS_PER_TURN; i++) {
-		ssize_t size = recv(fd, watch->buffer, READ_BUFFER, MSG_DONTWAIT);
+		ssize_t size = message_receive(fd, watch->buffer, READ_BUFFER);
 		const struct nlmsghdr *message = (const struct nlmsghdr *)watch->buffer;
 		int left = (int)size;
 
@@ -178,7 +180,7 @@ static void events_ready(struct loop *loop, int fd, uint32_t epoll_events, void 
 			events_overrun(watch);
 		if (size < 0 && errno != EINTR && errno != ENOBUFS)
 			return;
-		for (; size > 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+		for (; size > 0 && message_ok(message, left); message = message_next(message, &left))
 			event_read(watch, message);
 	}
 }
@@ -221,7 +223,7 @@ static void log_ready(struct loop *loop, int fd, uint32_t epoll_events, void *ar
 	(void)loop;
 	(void)epoll_events;
 	for (int i = 0; i < READS_PER_TURN; i++) {
-		ssize_t size = recv(fd, watch->buffer, READ_BUFFER, MSG_DONTWAIT);
+		ssize_t size = message_receive(fd, watch->buffer, READ_BUFFER);
 		const struct nlmsghdr *message = (const struct nlmsghdr *)watch->buffer;
 		int left = (int)size;
 
@@ -229,7 +231,7 @@ static void log_ready(struct loop *loop, int fd, uint32_t epoll_events, void *ar
 			watch->lost++;
 		if (size < 0 && errno != EINTR && errno != ENOBUFS)
 			return;
-		for (; size > 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		for (; size > 0 && message_ok(message, left); message = message_next(message, &left)) {
 			struct bh_event event;
 
 			if (message->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
@@ -247,7 +249,6 @@ static int log_configure(struct nft_watch *watch, uint32_t seq, uint16_t attr, c
 {
 	struct nlmsghdr *message = mnl_nlmsg_put_header(watch->buffer);
 	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
-	ssize_t got;
 
 	message->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG;
 	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
@@ -261,16 +262,15 @@ static int log_configure(struct nft_watch *watch, uint32_t seq, uint16_t attr, c
 	/* Reports may stand before the answer once the group is bound: they are the first of many, and not waited for.
 	 */
 	for (int i = 0; i < READS_PER_TURN; i++) {
-		int left;
+		ssize_t got = message_receive(mnl_socket_get_fd(watch->log), watch->buffer, READ_BUFFER);
+		const struct nlmsghdr *answer = (const struct nlmsghdr *)watch->buffer;
+		int left = (int)got;
 
-		got = recv(mnl_socket_get_fd(watch->log), watch->buffer, READ_BUFFER, MSG_DONTWAIT);
 		if (got < 0)
 			return -errno;
-		left = (int)got;
-		for (message = (struct nlmsghdr *)watch->buffer; mnl_nlmsg_ok(message, left);
-		     message = mnl_nlmsg_next(message, &left)) {
-			if (message->nlmsg_type == NLMSG_ERROR && message->nlmsg_seq == seq)
-				return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(message))->error;
+		for (; message_ok(answer, left); answer = message_next(answer, &left)) {
+			if (answer->nlmsg_type == NLMSG_ERROR && answer->nlmsg_seq == seq)
+				return message_error(answer);
 		}
 	}
 	return -EPROTO;

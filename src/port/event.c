@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/file.h"
+#include "base/message.h"
 #include "event.h"
 #include "netlink.h"
 #include "watch.h"
@@ -173,7 +174,7 @@ static int events_receive(struct events *events, int fd, note_fn note, int64_t n
 	const struct nlmsghdr *message = (const struct nlmsghdr *)events->buffer;
 	int32_t nsid = message_nsid(&datagram);
 	int length = (int)n;
-	for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length)) {
+	for (; message_ok(message, length); message = message_next(message, &length)) {
 		if (note(events, message, nsid, now_ms))
 			*ret_worth = true;
 	}

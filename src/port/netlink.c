@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/message.h"
 #include "netlink.h"
 
 /* The kernel answers while we send; a lock of its own can hold it up, but not for so long. */
@@ -63,18 +64,12 @@ static const char *netlink_error_words(const struct nlmsghdr *message)
 
 static int netlink_error(const struct nlmsghdr *message, struct error *error)
 {
-	const struct nlmsgerr *body = mnl_nlmsg_get_payload(message);
-	const char *words;
-	int code;
+	int code = message_error(message);
+	const char *words = code < 0 ? netlink_error_words(message) : NULL;
 
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(int))
-		return error_set(error, -EBADMSG, "netlink: short error message");
-	code = body->error;
 	if (code == 0)
 		return 0;
-	words = mnl_nlmsg_get_payload_len(message) >= sizeof(*body) ? netlink_error_words(message) : NULL;
-	return error_set(error, code < 0 ? code : -EBADMSG, "netlink: %s%s%s", strerror(code < 0 ? -code : EBADMSG),
-			 words ? ": " : "", words ? words : "");
+	return error_set(error, code, "netlink: %s%s%s", strerror(-code), words ? ": " : "", words ? words : "");
 }
 
 /* One datagram's messages. 1: more to come; 0: the end; or -errno. */
@@ -84,7 +79,7 @@ static int netlink_messages(const char *buffer, size_t size, uint32_t sequence, 
 	const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
 	int length = (int)size, r;
 
-	for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length)) {
+	for (; message_ok(message, length); message = message_next(message, &length)) {
 		if (message->nlmsg_seq != sequence)
 			continue; /* left over from a request that was given up */
 		if (message->nlmsg_flags & NLM_F_DUMP_INTR)
