@@ -148,16 +148,18 @@ struct flow_sweep {
 
 static long flow_sweep_entry(void *map, const void *key, struct bh_flow *flow, struct flow_sweep *sweep)
 {
+	__u32 way = flow->direction & 1;
+
 	if (sweep->seen++ >= FLOW_SWEEP_MAX)
 		return 1;
 	if (flow->expires <= sweep->now) {
-		bpf_map_delete_elem(map, key);
-		sweep->freed[flow->direction & 1]++;
+		bpf_map_delete_elem(map, key); /* the entry may be another flow's from here on */
+		sweep->freed[way]++;
 		return 0;
 	}
-	sweep->kept[flow->direction & 1]++;
+	sweep->kept[way]++;
 	if (!(flow->flags & BH_FLOW_REPLIED))
-		sweep->half_open[flow->direction & 1]++;
+		sweep->half_open[way]++;
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #define IPV4_MORE_FRAGMENTS  0x2000
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 
+#ifdef __bpf__
 /* skb->data and skb->data_end, read anew each time: the compiler may otherwise keep the 32 bits that the context shows,
  * and the verifier no longer sees a packet pointer. */
 static __always_inline void *packet_data(struct __sk_buff *skb)
@@ -36,6 +37,11 @@ static __always_inline void *packet_data_end(struct __sk_buff *skb)
 		     : "r"(skb), "i"(__builtin_offsetof(struct __sk_buff, data_end)));
 	return end;
 }
+#else
+/* Compiled for user space (tests/fuzz): a context has no room for pointers of 64 bits. */
+void *packet_data(struct __sk_buff *skb);
+void *packet_data_end(struct __sk_buff *skb);
+#endif
 
 /* Where a transport header may begin at most: beyond all that honest extension headers need, and within what the
  * verifier lets a packet pointer reach. */
