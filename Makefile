@@ -27,6 +27,9 @@ endif
 CLANG        ?= clang
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY   ?= clang-tidy
+CPPCHECK     ?= cppcheck
+# Not $(CC): clang has another one, which clang-tidy runs.
+ANALYZER     ?= gcc
 LLVM_STRIP   ?= llvm-strip
 PKG_CONFIG   ?= pkg-config
 # Debian has it in /usr/sbin, which is not on every user's PATH.
@@ -121,13 +124,14 @@ BPF       := $(wildcard tc-bpf/*.bpf.c tests/bpf/*.bpf.c)
 SKELETONS := $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(BPF)))
 
 # Programs are tests/{unit,bpf}/test_*.c, tests/bpf/bench*.c, tests/tools/*.c and tests/fuzz/fuzz_*.c. The other C files
-# there, and tests/lib/*.c, go to an archive that each of them is linked with. tests/e2e/*.c run in containers that hold
+# there, and tests/lib/*.c, go to an archive that each of them is linked with (those of tests/fuzz to one of their own). tests/e2e/*.c run in containers that hold
 # nothing else: each is linked statically, alone.
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c tests/bpf/bench*.c))
 TOOLS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 STATICS    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/e2e/*.c))
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_%,$(wildcard tests/fuzz/*.c))
 HELPERS    := $(filter-out tests/unit/test_% tests/bpf/test_% tests/bpf/bench% %.bpf.c,\
 	      $(wildcard tests/lib/*.c tests/unit/*.c tests/bpf/*.c))
 TESTLIB    := $(if $(HELPERS),$(BUILD)/libtest.a)
@@ -144,7 +148,7 @@ FORMATTED    := $(sort $(wildcard src/*/*.[ch] tc-bpf/*.[ch] tests/*/*.[ch]))
 # ---- targets --------------------------------------------------------------------------------------------------------
 
 .PHONY: all build-tests build-fuzz test test-unit test-bpf test-golden test-scenarios test-e2e test-fuzz check format \
-	format-check tidy install uninstall clean distclean help
+	format-check tidy cppcheck analyze install uninstall clean distclean help
 
 all: $(LIBRARY) $(PROGRAMS) $(HOOKS) ## the daemon, the command and the hooks
 build-tests: $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) $(STATICS) all ## the tests' programs
@@ -231,7 +235,10 @@ $(call fuzz_object,$(wildcard src/gate/*.c)): | $(SKELETONS)
 $(BUILD)/fuzz/libbulkhead.a: $(call fuzz_object,$(SOURCES))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
-$(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libbulkhead.a
+$(BUILD)/fuzz/libtest.a: $(call fuzz_object,$(FUZZ_HELPERS))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/libbulkhead.a
 	@$(call need,$(CLANG),clang)
 	$(call say,LD,$@)
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
@@ -273,6 +280,32 @@ $(BUILD)/tidy/%.ok: %.c .clang-tidy Makefile
 	$(Q)$(CC) $(CPPFLAGS) $(CSTD) -MM -MP -MT $@ -MF $@.d $< && touch $@
 $(patsubst %.c,$(BUILD)/tidy/%.ok,$(wildcard src/gate/*.c) $(TEST_SOURCES)): | $(SKELETONS)
 
+# The same for two more, of what is installed. cppcheck reads no headers of libraries: .cppcheck.cfg has their macros.
+CPPCHECKED := $(patsubst %.c,$(BUILD)/cppcheck/%.ok,$(SOURCES) $(MAINS))
+cppcheck: $(CPPCHECKED) ## cppcheck on the C files of src
+$(BUILD)/cppcheck/%.ok: %.c .cppcheck .cppcheck.cfg Makefile
+	@$(call need,$(CPPCHECK),cppcheck)
+	$(call say,CPPCHECK,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CPPCHECK) --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
+		--library=gnu,posix --library=.cppcheck.cfg --suppressions-list=.cppcheck -D__GNUC__ -D_GNU_SOURCE \
+		-DBULKHEAD_VERSION='"$(VERSION)"' -Isrc -I. $<
+	$(Q)$(CC) $(CPPFLAGS) $(CSTD) -MM -MP -MT $@ -MF $@.d $< && touch $@
+$(patsubst %.c,$(BUILD)/cppcheck/%.ok,$(wildcard src/gate/*.c)): | $(SKELETONS)
+
+# gcc's analyzer. Two of its warnings are left out. It does not know that what a map or an array holds is freed with it:
+# leaks are AddressSanitizer's to find. And it (gcc 12) takes AUTO_FREE's variables for uninitialized ones: those are
+# clang-tidy's.
+ANALYZED := $(patsubst %.c,$(BUILD)/analyze/%.ok,$(SOURCES) $(MAINS))
+analyze: $(ANALYZED) ## gcc -fanalyzer on the C files of src
+$(BUILD)/analyze/%.ok: %.c Makefile
+	@$(call need,$(ANALYZER),gcc)
+	$(call say,ANALYZE,$<)
+	@mkdir -p $(@D)
+	$(Q)$(ANALYZER) $(CPPFLAGS) $(CSTD) -O2 -fanalyzer -Wno-analyzer-malloc-leak \
+		-Wno-analyzer-use-of-uninitialized-value -Werror -MMD -MP -MT $@ -MF $@.d -c -o /dev/null $< && touch $@
+$(patsubst %.c,$(BUILD)/analyze/%.ok,$(wildcard src/gate/*.c)): | $(SKELETONS)
+
 # ---- installation ---------------------------------------------------------------------------------------------------
 
 MANUALS   := $(wildcard man/*.1 man/*.5 man/*.8)
@@ -311,6 +344,6 @@ help: ## this list
 	@echo 'Variables: V=1 (show commands), BUILD=DIR, SANITIZE=1 (ASan and UBSan, in build-asan), WERROR=0, CC, CFLAGS, DESTDIR, prefix'
 
 -include $(OBJECTS:.o=.d)
--include $(addsuffix .d,$(TIDY) $(STATICS))
+-include $(addsuffix .d,$(TIDY) $(CPPCHECKED) $(ANALYZED) $(STATICS))
 -include $(patsubst %.o,%.d,$(call fuzz_object,$(SOURCES) $(FUZZ_SOURCES)))
 -include $(patsubst %.bpf.c,$(BUILD)/gen/%.bpf.o.d,$(notdir $(BPF)))

@@ -563,6 +563,7 @@ static void refuse(int fd, const char *why)
 static void control_ready(struct loop *loop, int fd, uint32_t events, void *arg)
 {
 	struct control *control = arg;
+	/* cppcheck-suppress nullPointer; accept4(2): who it is need not be told */
 	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	const char *refusal;
 	bool root = false;

@@ -239,6 +239,7 @@ int nft_holder_main(void)
 
 	prctl(PR_SET_NAME, "bulkhead-holder");
 	while (goes_on) {
+		/* cppcheck-suppress nullPointer; accept4(2): who it is need not be told */
 		AUTO_CLOSE int client = accept4(FD_LISTENER, NULL, NULL, SOCK_CLOEXEC);
 
 		if (client >= 0)

@@ -169,7 +169,7 @@ void nft_via_render(struct nft_ruleset *ruleset, const struct nft_settings *sett
 			if (log == 0) {
 				char prefix[NFT_LOG_PREFIX_MAX];
 
-				snprintf(prefix, sizeof(prefix), "bulkhead deny r=%u d=0", BH_DROP_SPOOFED_REMOTE);
+				snprintf(prefix, sizeof(prefix), "bulkhead deny r=%d d=0", BH_DROP_SPOOFED_REMOTE);
 				nft_rule_sample(&writer, NFT_SAMPLE_INPUT);
 				nft_rule_log(&writer, prefix, settings->log_group, NFT_LOG_SNAPLEN);
 			} else {

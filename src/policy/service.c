@@ -283,6 +283,7 @@ static int unknown_service(const struct policy *policy, const char *word, struct
 	char hint[NODE_HINT_MAX] = "";
 
 	if (names) {
+		/* cppcheck-suppress bufferAccessOutOfBounds; the builtin ones are the first of these */
 		memcpy(names, service_reserved_names, service_builtin_count * sizeof(*names));
 		for (size_t i = 0; i < own; i++)
 			names[service_builtin_count + i] = policy->services.items[i].name;

@@ -363,6 +363,7 @@ static int survey_ask(struct survey *survey, struct finding *finding, struct err
 	r = explain->judge(explain->context, finding->from_party, finding->to_party, &point, survey->now, &verdict);
 	if (r < 0)
 		return r;
+	/* cppcheck-suppress autoVariables; found() does not keep it */
 	finding->verdict = &verdict;
 	finding->audit = verdict.unpoliced
 				 ? flow_is_audited(explain->policy, &finding->from->standing, &finding->to->standing)
