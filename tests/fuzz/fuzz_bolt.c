@@ -9,15 +9,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "must.h"
 #include "port/podman.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 /* The folder of this process: made once. */
 static char root[64];

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "must.h"
+#include "must_port.h"
 #include "port/bundle.h"
 #include "port/cni_result.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "must.h"
+#include "must_port.h"
 #include "port/docker.h"
 #include "port/http.h"
 #include "port/podman.h"

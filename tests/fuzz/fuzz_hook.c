@@ -10,14 +10,9 @@
 #include "base/text.h"
 #include "hook/cni.h"
 #include "hook/oci.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void try_request(const json_t *request)
 {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "must.h"
+#include "must_port.h"
 #include "port/incus.h"
 #include "port/lxc.h"
 #include "port/nspawn.h"

@@ -6,17 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "must.h"
 #include "policy/load.h"
 
 #define NOW INT64_C(1780272000000000000) /* 2026-06-01 */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void try_ends(const struct policy *policy, const struct ends *ends)
 {
@@ -94,9 +89,7 @@ static void try_printing(const struct diagnostics *diagnostics, const struct sou
 	must(out && findings);
 	diagnostics_print(diagnostics, sources, false, out);
 	fclose(out);
-	must(text_is_utf8(printed, size));
-	for (size_t i = 0; i < size; i++)
-		must((unsigned char)printed[i] >= 0x20 || printed[i] == '\n' || printed[i] == '\t');
+	must_be_printable(printed, size);
 	free(printed);
 	json_decref(findings);
 }

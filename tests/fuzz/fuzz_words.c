@@ -9,18 +9,13 @@
 
 #include "base/addr.h"
 #include "base/text.h"
+#include "must.h"
 
 /* fnmatch(3) takes exponential time for many stars. */
 #define FNMATCH_PATTERN_MAX 24
 #define INPUT_MAX	    512
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void try_addresses(const char *word)
 {

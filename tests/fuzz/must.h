@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "port/evidence.h"
 
 static inline void must(bool holds)
 {
@@ -21,11 +20,12 @@ static inline void must_be_text(const char *text, size_t max)
 	must(!text || (strlen(text) <= max && text_is_utf8(text, strlen(text))));
 }
 
-static inline void must_be_usable(const struct port_addrs *addrs)
+/* On a terminal, or anywhere. */
+static inline void must_be_printable(const char *text, size_t size)
 {
-	must(addrs->count <= PORT_ADDRESSES_MAX);
-	for (size_t i = 0; i < addrs->count; i++)
-		must(!addr_is_unusable(&addrs->items[i]));
+	must(text_is_utf8(text, size));
+	for (size_t i = 0; i < size; i++)
+		must((unsigned char)text[i] >= 0x20 || text[i] == '\n' || text[i] == '\t');
 }
 
 #endif
