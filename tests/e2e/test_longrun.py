@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 # suite-timeout: 900
-"""What grows with time: nothing. Reloads and containers that come and go, under traffic, in numbers that would show it."""
+"""What grows with time: nothing. Reloads and containers that come and go, under traffic, in numbers that would show it.
+
+BULKHEAD_RELOADS=10000 in the environment makes more reloads of it, and SUITE_TIMEOUT gives them the time."""
 
 import json
 import os
@@ -15,7 +17,8 @@ from lib import tap
 from lib.host import run, wait_until
 from lib.shop import POLICY, Traffic, holds, scene
 
-RELOADS_WARM, RELOADS = 60, 300
+RELOADS_WARM, RELOADS = 60, int(os.environ.get("BULKHEAD_RELOADS", "300"))
+TOLD_AT = (100, 1000, 2000, 5000, 10000, 20000)  # reloads after which what is held is told
 ROUNDS_WARM, ROUNDS, A_ROUND = 2, 10, 6  # ten rounds of six containers
 MANY = 200
 # What the allocator and the store of events (bounded, but not full by then) may take; one table a reload, or one
@@ -33,6 +36,18 @@ def cpu_seconds(host):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def bpf_ids(host, kind):
+    """The maps or programs that the daemon holds: several descriptors may be of one."""
+    ids = set()
+    for entry in os.scandir(f"/proc/{host.daemon.pid}/fdinfo"):
+        try:
+            lines = pathlib.Path(entry.path).read_text().splitlines()
+        except FileNotFoundError:  # closed meanwhile: a control connection's, a timer's
+            continue
+        ids.update(line.split()[1] for line in lines if line.startswith(f"{kind}_id:"))
+    return len(ids)
+
+
 def pinned_entries(host, name):
     return json.loads(run("bpftool", "-j", "map", "dump", "pinned", f"{host.pins_mount}/bulkhead/map_{name}"))
 
@@ -46,6 +61,8 @@ def held(host):
     """All that the daemon and the kernel hold for it, but for memory."""
     return {
         "descriptors": len(os.listdir(f"/proc/{host.daemon.pid}/fd")),
+        "maps": bpf_ids(host, "map"),
+        "programs": bpf_ids(host, "prog"),
         "threads": len(os.listdir(f"/proc/{host.daemon.pid}/task")),
         "pins": sorted(os.listdir(f"{host.pins_mount}/bulkhead")),
         "flow maps": inner_maps(host, "flows"),
@@ -82,27 +99,39 @@ def settled(host, wanted):
         tap.equal(now(), wanted, "what is held")
 
 
-def reloads(host, count):
+def tell(host, count):
+    holding = calm(host)
+    print(
+        f"# {count} reloads: {resident_kb(host)} KiB resident, {holding['descriptors']} descriptors, "
+        f"{holding['maps']} maps, {holding['programs']} programs, {holding['nft lines']} lines of nft",
+        flush=True,
+    )
+
+
+def reloads(host, count, told_at=()):
     """Two policies in turn, so that each has rules, zones and prefixes that the other has not."""
     other = POLICY.replace("rules:\n", "  third: { members: { label: tier=third } }\nrules:\n") + "".join(
         f"  - {{ from: shop/front, to: 198.51.{i}.0/24, allow: tcp/{1000 + i} }}\n" for i in range(100)
     )
     for i in range(count):
         host.reload(other if i % 2 == 0 else POLICY)
+        if i + 1 in told_at:
+            tell(host, i + 1)
 
 
 def test_reloads(host):
-    """300 reloads under traffic: memory, descriptors, pins, maps and entries are what they were"""
+    """Many reloads under traffic: memory, descriptors, pins, maps and entries are what they were"""
     scene(host)
     host.start()
     host.wait_open()
     traffic = Traffic(host)
     reloads(host, RELOADS_WARM)
     before, memory = calm(host), resident_kb(host)
-    reloads(host, RELOADS)
+    tell(host, 0)
+    reloads(host, RELOADS, TOLD_AT)
     settled(host, before)
+    tell(host, RELOADS)
     grown = resident_kb(host) - memory
-    print(f"# {RELOADS} reloads: {memory} KiB resident, {grown} KiB more at the end")
     traffic.finish("after all reloads")
     holds(host, "after all reloads")
     tap.expect(grown < GROWTH_MAX_KB, f"{grown} KiB more than the {memory} KiB before")
