@@ -25,20 +25,25 @@ enum how {
 	HOW_FLIP = 1 << 6,	/* a new policy first */
 	HOW_RING_FULL = 1 << 7,
 };
+enum more {
+	MORE_REJECT = 1 << 0,
+	MORE_SOCKET = 1 << 1,	 /* a process of the host has sent it */
+	MORE_CAME_BACK = 1 << 2, /* received by the very port that it goes to */
+};
 struct record {
 	uint8_t how; /* enum how */
 	uint8_t port;
 	uint8_t stamp;	/* of stamps[] */
 	uint8_t wait;	/* of waits[]: seconds before it */
 	uint8_t linear; /* bytes of its linear part; 0: all */
-	uint8_t pad;
-	uint16_t size; /* little endian; of the frame that follows */
+	uint8_t more;	/* enum more */
+	uint16_t size;	/* little endian; of the frame that follows */
 };
 _Static_assert(sizeof(struct record) == HEAD_SIZE, "as the corpus has it");
 
 static const uint32_t stamps[] = {
-	BH_CLASS_REMOTE,     BH_CLASS_HOST,    FRONT,	      BACK, ROUTER, AUDITED, BH_CLASS_UNASSIGNED,
-	BH_CLASS_CONFLICTED, BH_CLASS_REFUSED, BH_CLASS_NONE, 9};
+	BH_CLASS_REMOTE,     BH_CLASS_HOST,    FRONT,	      BACK, ROUTER,	    AUDITED, BH_CLASS_UNASSIGNED,
+	BH_CLASS_CONFLICTED, BH_CLASS_REFUSED, BH_CLASS_NONE, 9,    BH_CLASS_ANSWER};
 static const uint32_t waits[] = {0, 1, 31, 61, 121, 301, 601, 432001};
 
 /* One packet's way. */
@@ -222,25 +227,108 @@ static void must_be_whole(const struct pass *pass)
 	}
 }
 
+/* RFC 1071: with its checksum in it, all adds up to ones. */
+static uint32_t sum16(const uint8_t *at, size_t size, uint32_t sum)
+{
+	for (size_t i = 0; i < size; i++)
+		sum += i & 1 ? at[i] : (uint32_t)at[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* A reset, or an ICMP error that quotes what was sent. `sum`: the pseudo header's. */
+static void must_be_refusal(const struct pass *pass, const uint8_t *at, size_t size, uint8_t protocol, uint32_t sum)
+{
+	bool v6 = protocol == IPPROTO_ICMPV6;
+
+	if (protocol == IPPROTO_TCP) {
+		must(size == 20 && at[12] == 5 << 4 && (at[13] & ~TCP_ACK) == TCP_RST);
+		must(sum16(at, size, sum) == 0xffff);
+		return;
+	}
+	must(protocol == (get16(pass->frame + 12) == ETH_P_IP ? IPPROTO_ICMP : IPPROTO_ICMPV6));
+	must(size >= 8 + 20 && at[0] == (v6 ? 1 : 3) && at[1] == (v6 ? 1 : 13) && !get32(at + 4));
+	must(sum16(at, size, v6 ? sum : 0) == 0xffff);
+	must(memcmp(at + 8, pass->frame + 14, size - 8) == 0);
+}
+
+/* What has taken the place of a packet that is refused: it is for the port, from whom the packet was for, or came. */
+static void must_be_answer(const struct pass *pass)
+{
+	const uint8_t *frame = user.packet.bytes, *ip = frame + 14, mac[6] = {2, 0, 0, 0, 0, 10 + pass->port};
+	size_t size = user.packet.size - 14;
+	uint8_t ends[40] = {0};
+
+	must(pass->record.more & MORE_REJECT && pass->port < PORT_CLOSED && pass->skb.len == user.packet.size);
+	must(size >= 40 && size <= 1280 && memcmp(frame, mac, sizeof(mac)) == 0);
+	must(memcmp(frame + 6, pass->frame + (from_port(pass) ? 0 : 6), 6) == 0);
+	must(get16(frame + 12) == get16(pass->frame + 12));
+	if (get16(frame + 12) == ETH_P_IP) {
+		must(ip[0] == 0x45 && get16(ip + 2) == size && sum16(ip, 20, 0) == 0xffff);
+		must(get32(ip + 16) == 0x0a000002 + pass->port);
+		must_be_refusal(pass, ip + 20, size - 20, ip[9], sum16(ip + 12, 8, ip[9] + (uint32_t)size - 20));
+	} else {
+		must(ip[0] == 0x60 && get16(ip + 4) == size - 40 && is_own6(pass, ip + 24));
+		memcpy(ends, ip + 8, 32);
+		must_be_refusal(pass, ip + 40, size - 40, ip[6], sum16(ends, 32, ip[6] + (uint32_t)size - 40));
+	}
+}
+
+static bool stamp_may_pass(const struct pass *pass)
+{
+	uint32_t stamp = pass->mark >> BH_STAMP_SHIFT_DEFAULT;
+	bool made_here = !pass->skb.ingress_ifindex;
+
+	if (made_here) /* the kernel itself has no socket, and answers where it rejects */
+		return stamp == BH_CLASS_HOST || (stamp == BH_CLASS_NONE && pass->record.more & MORE_REJECT &&
+						  !(pass->record.more & MORE_SOCKET));
+	return stamp >= BH_IDENTITY_FIRST || stamp == BH_CLASS_HOST || stamp == BH_CLASS_REMOTE ||
+	       stamp == BH_CLASS_UNASSIGNED || stamp == BH_CLASS_CONFLICTED ||
+	       (stamp == BH_CLASS_ANSWER && pass->record.more & MORE_CAME_BACK);
+}
+
 static void must_be_stamped(const struct pass *pass)
 {
-	uint32_t stamp = pass->mark >> BH_STAMP_SHIFT_DEFAULT, other = 0x7ffff;
+	const uint32_t other = 0x7ffff;
 
 	if (pass->action == TC_ACT_SHOT || !from_port(pass)) {
 		must(pass->skb.mark == pass->mark);
 	} else {
 		must((pass->skb.mark & other) == (pass->mark & other));
-		must(pass->skb.mark >> BH_STAMP_SHIFT_DEFAULT == FRONT + pass->port);
+		must(pass->skb.mark >> BH_STAMP_SHIFT_DEFAULT == (user.written ? BH_CLASS_ANSWER : FRONT + pass->port));
 	}
-	if (pass->action == TC_ACT_SHOT || from_port(pass))
-		return;
-	must(stamp >= BH_IDENTITY_FIRST || stamp == BH_CLASS_HOST || stamp == BH_CLASS_REMOTE ||
-	     stamp == BH_CLASS_UNASSIGNED || stamp == BH_CLASS_CONFLICTED);
-	must(stamp == BH_CLASS_HOST || pass->skb.ingress_ifindex);
+	if (pass->action != TC_ACT_SHOT && !from_port(pass))
+		must(stamp_may_pass(pass));
+}
+
+/* Passed, answered, or dropped. */
+static void must_be_done(const struct pass *pass)
+{
+	must_be_stamped(pass);
+	switch (pass->action) {
+	case TC_ACT_SHOT:
+		break;
+	case TC_ACT_REDIRECT:
+		must(from_port(pass) && user.written && user.redirected == pass->skb.ifindex);
+		must_be_answer(pass);
+		break;
+	case TC_ACT_UNSPEC:
+		must(!user.redirected);
+		if (user.written) {
+			must(!from_port(pass));
+			must_be_answer(pass);
+		} else {
+			must_be_whole(pass);
+		}
+		break;
+	default:
+		must(false);
+	}
 }
 
 /* One reason, of those that there are, and an allow only for what passes. */
-static void must_be_counted(const struct pass *pass, uint64_t before)
+static void must_be_counted(uint64_t before)
 {
 	const struct kernel_map *counters = user_map(&reason_counters);
 	uint64_t packets = 0;
@@ -254,7 +342,6 @@ static void must_be_counted(const struct pass *pass, uint64_t before)
 		must(!counter->packets || reason != BH_DROP_INTERNAL);
 	}
 	must(packets == before + 1);
-	must(pass->action == TC_ACT_SHOT || pass->action == TC_ACT_UNSPEC);
 	must(!user.locked && !user.reserved);
 }
 
@@ -277,15 +364,14 @@ static void must_be_charged(uint32_t index)
 
 static void must_be_reported(const struct pass *pass, uint32_t before)
 {
+	bool passed = pass->action == TC_ACT_UNSPEC && !user.written;
+
 	if (user.events == before)
 		return;
 	must(user.event.verdict <= BH_EVENT_LOST && user.event.reason < BH_REASON_MAX);
 	must(user.event.ifindex == PORT_IFINDEX + pass->port && user.event.direction <= BH_EVENT_TO_PORT);
-	if (user.event.verdict == BH_EVENT_DENY)
-		must(pass->action == TC_ACT_SHOT);
 	if (user.event.verdict <= BH_EVENT_WOULD_DENY)
-		must(user.event.length == pass->size &&
-		     (user.event.verdict == BH_EVENT_DENY) == (pass->action == TC_ACT_SHOT));
+		must(user.event.length == pass->size && (user.event.verdict == BH_EVENT_DENY) == !passed);
 }
 
 static void settings_set(const struct record *record)
@@ -298,32 +384,42 @@ static void settings_set(const struct record *record)
 		settings->active = ((settings->active >> 1) + 1) << 1 | ((settings->active & 1) ^ 1);
 	user.boot_ns += wait;
 	user.tai_ns += wait;
+	settings->reject = !!(record->more & MORE_REJECT);
+	user.written = false;
+	user.redirected = 0;
 	user.ring_room = record->how & HOW_RING_FULL ? 0 : 1000;
+}
+
+static uint32_t received_on(const struct pass *pass)
+{
+	if (pass->record.how & HOW_MADE_HERE)
+		return 0;
+	return pass->record.more & MORE_CAME_BACK ? PORT_IFINDEX + pass->port : 3;
 }
 
 static void pass_run(struct pass *pass, bool in_one_piece)
 {
 	uint32_t stamp = stamps[pass->record.stamp % (sizeof(stamps) / sizeof(*stamps))], told = user.events;
+	static struct bpf_sock some_socket;
 	size_t linear = pass->record.linear && !in_one_piece ? pass->record.linear : pass->size;
 
 	pass->mark = stamp << BH_STAMP_SHIFT_DEFAULT | 0x2a;
 	pass->skb = (struct __sk_buff){.len = pass->size,
 				       .ifindex = PORT_IFINDEX + pass->port,
-				       .ingress_ifindex = pass->record.how & HOW_MADE_HERE ? 0 : 3,
+				       .ingress_ifindex = received_on(pass),
 				       .mark = pass->mark,
 				       .vlan_present = !!(pass->record.how & HOW_TAGGED),
-				       .gso_size = pass->record.how & HOW_GSO ? 1400 : 0};
+				       .gso_size = pass->record.how & HOW_GSO ? 1400 : 0,
+				       .sk = pass->record.more & MORE_SOCKET ? &some_socket : NULL};
 	settings_set(&pass->record);
 	kernel_packet_set(&user.packet, pass->frame, pass->size, linear);
 	pass->action = from_port(pass) ? bulkhead_ingress(&pass->skb) : bulkhead_egress(&pass->skb);
-	kernel_packet_free(&user.packet);
-	must_be_counted(pass, user.packets++);
-	must_be_stamped(pass);
+	must_be_counted(user.packets++);
+	must_be_done(pass);
 	must_be_reported(pass, told);
 	for (uint32_t i = 0; i < PORT_COUNT; i++)
 		must_be_charged(i);
-	if (pass->action != TC_ACT_SHOT)
-		must_be_whole(pass);
+	kernel_packet_free(&user.packet);
 }
 
 /* Judges all packets of an input; their verdicts go to `actions`. How many there were. */

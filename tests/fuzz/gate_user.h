@@ -24,7 +24,9 @@ static struct gate_user {
 	uint32_t reserved;     /* of them, handed out and not yet submitted */
 	struct bh_event event; /* the last one */
 	uint32_t events;
-	uint64_t packets; /* judged since the world was made anew */
+	uint64_t packets;    /* judged since the world was made anew */
+	uint32_t redirected; /* ifindex; 0: not */
+	bool written;	     /* the packet is another one now */
 	bool locked;
 } user;
 
@@ -81,6 +83,47 @@ static long user_pull_data(struct __sk_buff *skb, uint32_t size)
 	return kernel_packet_pull(&user.packet, size);
 }
 
+static long user_store_bytes(struct __sk_buff *skb, uint32_t offset, const void *from, uint32_t size, uint64_t flags)
+{
+	(void)skb;
+	must(!user.locked && !(flags & ~(uint64_t)(BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH)));
+	user.written = true;
+	return kernel_packet_store(&user.packet, offset, from, size);
+}
+
+static long user_change_tail(struct __sk_buff *skb, uint32_t size, uint64_t flags)
+{
+	long error = kernel_packet_change_tail(&user.packet, size);
+
+	must(!user.locked && !flags);
+	user.written = true;
+	skb->len = (uint32_t)user.packet.size;
+	return error;
+}
+
+static long user_adjust_room(struct __sk_buff *skb, int32_t by, uint32_t mode, uint64_t flags)
+{
+	long error;
+
+	must(!user.locked && !flags && mode == BPF_ADJ_ROOM_MAC && by < 0 && by >= -0xfff);
+	error = kernel_packet_shrink(&user.packet, (size_t)-by);
+	skb->len = (uint32_t)user.packet.size;
+	return error;
+}
+
+static int64_t user_csum_diff(const void *from, uint32_t from_size, const void *to, uint32_t to_size, uint32_t seed)
+{
+	must(!from && !from_size);
+	return kernel_csum_diff(to, to_size, seed);
+}
+
+static long user_redirect(uint32_t ifindex, uint64_t flags)
+{
+	must(!flags);
+	user.redirected = ifindex;
+	return TC_ACT_REDIRECT;
+}
+
 static void *user_reserve(void *ring, uint64_t size, uint64_t flags)
 {
 	(void)ring;
@@ -121,6 +164,11 @@ static void user_unlock(struct bpf_spin_lock *lock)
 #define bpf_for_each_map_elem(map, each, arg, flags) user_map_each(map, (void *)(each), arg, flags)
 #define bpf_loop(count, step, arg, flags)	     user_loop(count, (void *)(step), arg, flags)
 #define bpf_skb_load_bytes			     user_load_bytes
+#define bpf_skb_store_bytes			     user_store_bytes
+#define bpf_skb_change_tail			     user_change_tail
+#define bpf_skb_adjust_room			     user_adjust_room
+#define bpf_csum_diff				     user_csum_diff
+#define bpf_redirect				     user_redirect
 #define bpf_skb_pull_data			     user_pull_data
 #define bpf_ringbuf_reserve			     user_reserve
 #define bpf_ringbuf_submit			     user_submit
@@ -133,6 +181,7 @@ static void user_unlock(struct bpf_spin_lock *lock)
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wmissing-prototypes"
 #pragma clang diagnostic ignored "-Wunused-parameter"
+#pragma clang diagnostic ignored "-Wshadow"
 #include "tc-bpf/bulkhead.bpf.c" /* NOLINT(bugprone-suspicious-include) */
 #pragma clang diagnostic pop
 
@@ -178,6 +227,9 @@ static struct user_table {
 	USER_TABLE(published, KERNEL_HASH, PUBLISHED_MAX),
 	USER_TABLE(port_state, KERNEL_ARRAY, BH_PORTS_MAX),
 	USER_TABLE(fragments, KERNEL_ARRAY, BH_PORTS_MAX *BH_FRAGMENTS_PER_PORT),
+	USER_TABLE(revoked, KERNEL_LRU, 16),
+	USER_TABLE(answers, KERNEL_ARRAY, BH_PORTS_MAX),
+	USER_TABLE(answer_space, KERNEL_ARRAY, 1),
 	USER_TABLE(rule_counters, KERNEL_ARRAY, BH_DECISIONS_MAX),
 	USER_TABLE(port_counters, KERNEL_ARRAY, BH_PORTS_MAX),
 	USER_TABLE(reason_counters, KERNEL_ARRAY, BH_REASON_MAX),

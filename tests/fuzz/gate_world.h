@@ -280,6 +280,8 @@ static void world_reset(void)
 		kernel_map_clear(&world.flows[i]);
 	kernel_map_clear(user_map(&port_state));
 	kernel_map_clear(user_map(&fragments));
+	kernel_map_clear(user_map(&revoked));
+	kernel_map_clear(user_map(&answers));
 	kernel_map_clear(user_map(&rule_counters));
 	kernel_map_clear(user_map(&port_counters));
 	kernel_map_clear(user_map(&reason_counters));

@@ -12,6 +12,7 @@
 enum kernel_map_kind {
 	KERNEL_ARRAY, /* of zeros; values are made when they are first looked at */
 	KERNEL_HASH,
+	KERNEL_LRU, /* a hash whose oldest entry gives way */
 	KERNEL_LPM,
 	KERNEL_OUTER, /* array of maps: what is looked up is the map itself */
 };
@@ -39,15 +40,20 @@ void kernel_map_clear(struct kernel_map *map);
 /* A packet of `size` bytes of which the first `linear` lie in the linear part, where the IP header is aligned as in a
  * kernel with NET_IP_ALIGN. */
 struct kernel_packet {
-	const uint8_t *bytes;
+	uint8_t *bytes; /* all of it */
 	size_t size, linear;
-	uint8_t *allocation;
+	uint8_t *allocation; /* of the linear part */
 };
 void kernel_packet_set(struct kernel_packet *packet, const uint8_t *bytes, size_t size, size_t linear);
 void kernel_packet_free(struct kernel_packet *packet);
 uint8_t *kernel_packet_data(const struct kernel_packet *packet);
-/* As bpf_skb_pull_data and bpf_skb_load_bytes: a failed load leaves zeros. */
-long kernel_packet_pull(struct kernel_packet *packet, size_t length);
+/* As the helpers of the same names; all but the first two end the life of pointers to the linear part. A failed load
+ * leaves zeros. */
 long kernel_packet_load(const struct kernel_packet *packet, size_t offset, void *to, size_t length);
+uint32_t kernel_csum_diff(const void *bytes, size_t size, uint32_t sum);
+long kernel_packet_pull(struct kernel_packet *packet, size_t length);
+long kernel_packet_store(struct kernel_packet *packet, size_t offset, const void *from, size_t length);
+long kernel_packet_change_tail(struct kernel_packet *packet, size_t length);
+long kernel_packet_shrink(struct kernel_packet *packet, size_t length); /* behind the frame's header */
 
 #endif
