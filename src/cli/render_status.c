@@ -199,6 +199,18 @@ static void render_conflicted(const struct cli *cli, const json_t *status)
 	}
 }
 
+static void render_not_given(const struct cli *cli, const json_t *status)
+{
+	json_t *list = json_object_get(json_object_get(json_object_get(status, "gate"), "nft"), "not_given"), *sentence;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	putchar('\n');
+	subject(cli, "nftables alone does not give", "", COLOUR_YELLOW);
+	json_array_foreach(list, i, sentence) printf("  %s\n", cli_escape(json_string_value(sentence)));
+}
+
 static void render_bridging(const struct cli *cli, const json_t *status)
 {
 	json_t *list = json_object_get(status, "bridging"), *item, *zone;
@@ -306,6 +318,7 @@ void render_status(const struct cli *cli, const json_t *status)
 	render_list(cli, status, "waiting", "not open", waiting);
 	render_list(cli, status, "unassigned", unassigned_heading(status), unassigned);
 	render_bridging(cli, status);
+	render_not_given(cli, status);
 	render_shared(cli, status);
 	render_list(cli, status, "unpoliced", "can't be policed", unpoliced);
 	render_relayed(cli, status);

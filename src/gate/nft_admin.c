@@ -105,6 +105,10 @@ json_t *nft_gate_status(struct nft_gate *nft)
 		json_decref(status);
 		status = NULL;
 	}
+	if (status && nft->settings.alone && json_object_set_new(status, "not_given", nft_not_given(nft)) < 0) {
+		json_decref(status);
+		status = NULL;
+	}
 	text_free(&drift);
 	return status;
 }

@@ -112,7 +112,10 @@ int nft_calls_ensure(struct nft_gate *nft, struct error *error)
 		nft->calls_before = off;
 		nft->calls_known = true;
 	}
-	return nft_calls_set(off, true, error);
+	rc = nft_calls_set(off, true, error);
+	if (rc == 0 && off)
+		nft->switched++;
+	return rc;
 }
 
 int nft_calls_release(struct nft_gate *nft, struct error *error)

@@ -6,19 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gate/nft_subnet.h"
-
 #include <linux/netfilter_arp.h> /* after libc's, or they clash */
 #include <linux/netfilter_bridge.h>
 
-#define MAP_IDENTITIES "identities"
-#define SET_MARTIANS_4 "martians_4" /* can't be a source here */
-#define SET_MARTIANS_6 "martians_6"
-#define SET_NOWHERE_4  "nowhere_4" /* nor these a destination */
-#define SET_NOWHERE_6  "nowhere_6"
-
 #define ETHERTYPE_OFFSET 12u
-#define LINK_SIZE	 4u /* of an interface in a key */
 
 /* ---- Rules ---- */
 
@@ -196,209 +187,6 @@ static void ethertype_goto(struct nft_guard *guard, int chain, uint16_t ethertyp
 	nft_guard_goto(guard, to);
 }
 
-/* ---- Sets ---- */
-
-static bool is_permitted(const struct nft_guard *guard, const struct gate_port *port, uint32_t permit)
-{
-	const struct table *table = guard->door->table;
-
-	return table && port->identity < table->class_count && table->class_info[port->identity].flags & permit;
-}
-
-static void links_add(struct nft_guard *guard, const char *name, uint32_t permit, const char *comment)
-{
-	struct nft_set description = {.name = (char *)name,
-				      .key_type = NFT_TYPE_IFINDEX,
-				      .key_size = LINK_SIZE,
-				      .host_order = true,
-				      .comment = comment};
-	struct nft_set *set = nft_set_add(guard->ruleset, guard->table, &description);
-
-	for (size_t i = 0; i < guard->door->port_count; i++) {
-		struct nft_element element = {0};
-
-		if (!is_permitted(guard, &guard->door->ports[i], permit))
-			continue;
-		memcpy(element.key, &guard->door->ports[i].ifindex, LINK_SIZE);
-		nft_element_add(guard->ruleset, set, &element);
-	}
-}
-
-static void identities_add(struct nft_guard *guard)
-{
-	struct nft_set description = {.name = (char *)MAP_IDENTITIES,
-				      .kind = NFT_SET_MARKS,
-				      .key_type = NFT_TYPE_IFINDEX,
-				      .key_size = LINK_SIZE,
-				      .host_order = true,
-				      .comment = "ports, and the stamp of their zone and groups"};
-	struct nft_set *map = nft_set_add(guard->ruleset, guard->table, &description);
-
-	for (size_t i = 0; i < guard->door->port_count; i++) {
-		const struct gate_port *port = &guard->door->ports[i];
-		struct nft_element element = {.data = port->identity << guard->settings->shift};
-
-		memcpy(element.key, &port->ifindex, LINK_SIZE);
-		if (port->identity >= BH_CLASS_UNASSIGNED && port->identity < BH_IDENTITY_MAX)
-			nft_element_add(guard->ruleset, map, &element);
-	}
-}
-
-/* `raw_at`: where nft list is to say that the bytes stand behind the transport header; 0: they have a type. */
-static void macs_add(struct nft_guard *guard, const char *name, uint16_t raw_at, const char *comment)
-{
-	struct nft_set description = {
-		.name = (char *)name,
-		.key_type = NFT_TYPE_CONCAT(NFT_TYPE_IFINDEX, raw_at ? NFT_TYPE_INTEGER : NFT_TYPE_ETHERADDR),
-		.key_size = LINK_SIZE + 8,
-		.raw = {.by_link = true, .offset = raw_at, .length = raw_at ? ETH_ALEN : 0},
-		.comment = comment};
-	struct nft_set *set = nft_set_add(guard->ruleset, guard->table, &description);
-
-	for (size_t i = 0; i < guard->door->port_count; i++) {
-		struct nft_element element = {0};
-
-		memcpy(element.key, &guard->door->ports[i].ifindex, LINK_SIZE);
-		memcpy(element.key + LINK_SIZE, guard->door->ports[i].mac.bytes, ETH_ALEN);
-		nft_element_add(guard->ruleset, set, &element);
-	}
-}
-
-static void own_add(struct nft_guard *guard, const char *name, uint8_t family, uint16_t raw_at, const char *comment)
-{
-	uint32_t size = family == ADDR_V4 ? 4 : 16;
-	uint32_t type = raw_at ? NFT_TYPE_INTEGER : family == ADDR_V4 ? NFT_TYPE_IPADDR : NFT_TYPE_IP6ADDR;
-	struct nft_set description = {.name = (char *)name,
-				      .key_type = NFT_TYPE_CONCAT(NFT_TYPE_IFINDEX, type),
-				      .key_size = (uint8_t)(LINK_SIZE + size),
-				      .raw = {.by_link = true, .offset = raw_at, .length = raw_at ? (uint8_t)size : 0},
-				      .comment = comment};
-	struct nft_set *set = nft_set_add(guard->ruleset, guard->table, &description);
-
-	for (size_t i = 0; i < guard->door->port_count; i++) {
-		const struct gate_port *port = &guard->door->ports[i];
-
-		for (size_t j = 0; j < port->address_count; j++) {
-			struct nft_element element = {0};
-
-			if (port->addresses[j].family != family)
-				continue;
-			memcpy(element.key, &port->ifindex, LINK_SIZE);
-			memcpy(element.key + LINK_SIZE, port->addresses[j].bytes, size);
-			nft_element_add(guard->ruleset, set, &element);
-		}
-	}
-}
-
-/* Calls `fn` for the addresses of this family that are on this host: containers', their gateways', the host's. */
-static void local_each(struct nft_guard *guard, uint8_t family, bool gateways,
-		       void (*fn)(struct nft_guard *guard, struct nft_set *set, const struct addr *addr),
-		       struct nft_set *set)
-{
-	const struct nft_door *door = guard->door;
-
-	for (size_t i = 0; i < door->host_count; i++)
-		if (door->host[i].family == family)
-			fn(guard, set, &door->host[i]);
-	for (size_t i = 0; i < door->port_count; i++) {
-		const struct gate_port *port = &door->ports[i];
-
-		for (size_t j = 0; j < port->address_count; j++)
-			if (port->addresses[j].family == family)
-				fn(guard, set, &port->addresses[j]);
-		for (size_t j = 0; gateways && j < port->gateway_count; j++)
-			if (port->gateways[j].family == family)
-				fn(guard, set, &port->gateways[j]);
-	}
-}
-
-static void address_add(struct nft_guard *guard, struct nft_set *set, const struct addr *addr)
-{
-	struct nft_element element = {0};
-
-	memcpy(element.key, addr->bytes, addr->family == ADDR_V4 ? 4 : 16);
-	nft_element_add(guard->ruleset, set, &element);
-}
-
-static void address_add_twice(struct nft_guard *guard, struct nft_set *set, const struct addr *addr)
-{
-	struct nft_element element = {0};
-
-	memcpy(element.key, addr->bytes, 4);
-	memcpy(element.key + 4, addr->bytes, 4);
-	nft_element_add(guard->ruleset, set, &element);
-}
-
-static void local_add(struct nft_guard *guard)
-{
-	struct nft_set four = {.name = (char *)NFT_GUARD_LOCAL_4,
-			       .key_type = NFT_TYPE_IPADDR,
-			       .key_size = 4,
-			       .comment = "containers' and the host's: nobody outside has them"};
-	struct nft_set nd = {.name = (char *)NFT_GUARD_LOCAL_ND,
-			     .key_type = NFT_TYPE_INTEGER,
-			     .key_size = 16,
-			     .raw = {.offset = NFT_ND_TARGET, .length = 16},
-			     .comment = "the same, as a neighbour message's target"};
-	struct nft_set announced = {.name = (char *)NFT_GUARD_ANNOUNCED,
-				    .key_type = NFT_TYPE_CONCAT(NFT_TYPE_IPADDR, NFT_TYPE_IPADDR),
-				    .key_size = 8,
-				    .comment = "ARP that announces its sender's own address"};
-
-	local_each(guard, ADDR_V4, false, address_add, nft_set_add(guard->ruleset, guard->table, &four));
-	local_each(guard, ADDR_V6, false, address_add, nft_set_add(guard->ruleset, guard->table, &nd));
-	local_each(guard, ADDR_V4, true, address_add_twice, nft_set_add(guard->ruleset, guard->table, &announced));
-}
-
-/* tc-bpf/guard.h: source_is_martian, destination_is_martian. :: is seen to by those that may have it. */
-static void martians_add(struct nft_guard *guard)
-{
-	static const struct prefix sources[] = {
-		{{ADDR_V4, {0}}, 8},	{{ADDR_V4, {127}}, 8},
-		{{ADDR_V4, {224}}, 4},	{{ADDR_V4, {255, 255, 255, 255}}, 32},
-		{{ADDR_V6, {0}}, 96},	{{ADDR_V6, {[10] = 0xff, [11] = 0xff}}, 96},
-		{{ADDR_V6, {0xff}}, 8},
-	};
-	static const struct prefix destinations[] = {
-		{{ADDR_V4, {0}}, 8},
-		{{ADDR_V4, {127}}, 8},
-		{{ADDR_V6, {0}}, 96},
-		{{ADDR_V6, {[10] = 0xff, [11] = 0xff}}, 96},
-	};
-	size_t count = sizeof(sources) / sizeof(*sources), to = sizeof(destinations) / sizeof(*destinations);
-
-	nft_subnet_set_add(guard->ruleset, guard->table, SET_MARTIANS_4, NFPROTO_IPV4, "can't be a source", sources,
-			   count);
-	nft_subnet_set_add(guard->ruleset, guard->table, SET_MARTIANS_6, NFPROTO_IPV6, "can't be a source", sources,
-			   count);
-	nft_subnet_set_add(guard->ruleset, guard->table, SET_NOWHERE_4, NFPROTO_IPV4, "can't be a destination",
-			   destinations, to);
-	nft_subnet_set_add(guard->ruleset, guard->table, SET_NOWHERE_6, NFPROTO_IPV6, "can't be a destination",
-			   destinations, to);
-}
-
-static void sets_add(struct nft_guard *guard)
-{
-	identities_add(guard);
-	links_add(guard, NFT_GUARD_SPOOFERS, BH_CLASS_PERMIT_SPOOF, "permit: spoof");
-	macs_add(guard, NFT_GUARD_MACS, 0, "a port's own MAC address");
-	own_add(guard, NFT_GUARD_OWN_4, ADDR_V4, 0, "a port's own addresses");
-	if (guard->table == NFT_TABLE_ARP)
-		return;
-	own_add(guard, NFT_GUARD_OWN_6, ADDR_V6, 0, "a port's own addresses");
-	own_add(guard, NFT_GUARD_TARGETS, ADDR_V6, NFT_ND_TARGET, "own_6, as a neighbour message's target");
-	macs_add(guard, NFT_GUARD_ND_LINKS, NFT_ND_OPTION + NFT_OPTION_LINK, "macs, in a neighbour message's option");
-	macs_add(guard, NFT_GUARD_RS_LINKS, NFT_RS_OPTION + NFT_OPTION_LINK, "macs, in a router solicitation's option");
-	macs_add(guard, NFT_GUARD_CLIENTS, NFT_BOOTP_CLIENT, "macs, as DHCP names its client");
-	links_add(guard, NFT_GUARD_ROUTERS, BH_CLASS_PERMIT_ROUTER, "permit: router");
-	links_add(guard, NFT_GUARD_SERVERS, BH_CLASS_PERMIT_DHCP_SERVER, "permit: dhcp-server");
-	martians_add(guard);
-	if (guard->table != NFT_TABLE_BRIDGE)
-		return;
-	local_add(guard);
-	nft_guard_pairs_add(guard);
-}
-
 /* ---- Who ---- */
 
 static void source_option(struct nft_guard *guard, int chain, uint8_t option)
@@ -451,11 +239,11 @@ static void who_4(struct nft_guard *guard)
 
 	source_option(guard, chain, 131); /* RFC 791: loose, strict */
 	source_option(guard, chain, 137);
-	address_refuse(guard, chain, NFPROTO_IPV4, true, SET_NOWHERE_4);
+	address_refuse(guard, chain, NFPROTO_IPV4, true, NFT_GUARD_NOWHERE_4);
 	nft_guard_rule_of(guard, chain, ETH_P_IP);
 	nft_guard_bytes(guard, NFT_PAYLOAD_NETWORK_HEADER, 12, nobody, sizeof(nobody));
 	nft_guard_goto(guard, "who_nobody_4");
-	address_refuse(guard, chain, NFPROTO_IPV4, false, SET_MARTIANS_4);
+	address_refuse(guard, chain, NFPROTO_IPV4, false, NFT_GUARD_MARTIANS_4);
 	nft_guard_rule_of(guard, chain, ETH_P_IP);
 	nft_guard_with(guard, false, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, NFT_GUARD_OWN_4);
 	nft_guard_goto(guard, "who_self_4");
@@ -497,11 +285,11 @@ static void who_6(struct nft_guard *guard)
 	nft_guard_goto(guard, "who_nd");
 	nft_rule_extension(nft_guard_rule(guard, chain), IPPROTO_ROUTING);
 	nft_guard_refuse(guard, BH_DROP_SOURCE_ROUTE);
-	address_refuse(guard, chain, NFPROTO_IPV6, true, SET_NOWHERE_6);
+	address_refuse(guard, chain, NFPROTO_IPV6, true, NFT_GUARD_NOWHERE_6);
 	nft_guard_rule_of(guard, chain, ETH_P_IPV6);
 	nft_guard_bytes(guard, NFT_PAYLOAD_NETWORK_HEADER, 8, nobody, sizeof(nobody));
 	nft_guard_goto(guard, "who_nobody_6");
-	address_refuse(guard, chain, NFPROTO_IPV6, false, SET_MARTIANS_6);
+	address_refuse(guard, chain, NFPROTO_IPV6, false, NFT_GUARD_MARTIANS_6);
 	nft_guard_rule_of(guard, chain, ETH_P_IPV6);
 	nft_guard_with(guard, false, NFT_PAYLOAD_NETWORK_HEADER, 8, 16, NFT_GUARD_OWN_6);
 	nft_guard_pass(guard, NULL);
@@ -521,7 +309,7 @@ static void who_open(struct nft_guard *guard, int chain)
 	nft_guard_refuse(guard, BH_DROP_CLOSED);
 	if (guard->table == NFT_TABLE_ARP)
 		return;
-	nft_rule_mark_by_interface(nft_guard_rule(guard, chain), MAP_IDENTITIES);
+	nft_rule_mark_by_interface(nft_guard_rule(guard, chain), NFT_GUARD_IDENTITIES);
 	nft_rule_end(&guard->writer, "its stamp, and nothing else that it may have had", NULL);
 	nft_guard_rule(guard, chain);
 	nft_guard_stamp_is(guard, NFT_CMP_LT, BH_CLASS_UNASSIGNED);
@@ -603,7 +391,7 @@ static void arp_render(struct nft_guard *guard)
 {
 	int chain = nft_guard_chain(guard, NFT_CHAIN_WHO);
 
-	sets_add(guard);
+	nft_guard_sets_add(guard);
 	who_open(guard, chain);
 	nft_guard_rule(guard, chain);
 	nft_guard_goto(guard, "who_arp");
@@ -617,7 +405,7 @@ void nft_guard_render(struct nft_ruleset *ruleset, const struct nft_settings *se
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
 		guard.table = tables[i];
-		sets_add(&guard);
+		nft_guard_sets_add(&guard);
 		who_render(&guard);
 		nft_guard_own_render(&guard);
 	}

@@ -21,8 +21,8 @@ void nft_guard_render(struct nft_ruleset *ruleset, const struct nft_settings *se
 /* What a port may open: `quota`, or less where the kernel's table is small. */
 uint32_t nft_guard_flows_max(uint32_t quota);
 
-/* ---- Between nft_guard.c (sets, frames, sources), nft_guard_own.c (what a port is sent), nft_guard_role.c and
- * nft_neighbour.c ---- */
+/* ---- Between nft_guard.c (frames, sources), nft_guard_set.c, nft_guard_own.c (what a port is sent), nft_guard_role.c
+ * and nft_neighbour.c ---- */
 
 struct nft_guard {
 	struct nft_ruleset *ruleset;
@@ -33,24 +33,29 @@ struct nft_guard {
 };
 
 /* By interface, in each table that asks. */
-#define NFT_GUARD_MACS	   "macs"
-#define NFT_GUARD_OWN_4	   "own_4"
-#define NFT_GUARD_OWN_6	   "own_6"
-#define NFT_GUARD_TARGETS  "nd_targets"	  /* own_6, where a neighbour message names its target */
-#define NFT_GUARD_ND_LINKS "nd_links"	  /* macs, where its option does */
-#define NFT_GUARD_RS_LINKS "rs_links"	  /* macs, where a router solicitation's option does */
-#define NFT_GUARD_CLIENTS  "dhcp_clients" /* macs, where BOOTP names the client */
-#define NFT_GUARD_SPOOFERS "may_spoof"	  /* permits */
-#define NFT_GUARD_ROUTERS  "may_route"
-#define NFT_GUARD_SERVERS  "may_serve_dhcp"
-#define NFT_GUARD_HEARS	   "hears"  /* with a stamp */
-#define NFT_GUARD_SPEAKS   "speaks" /* likewise */
+#define NFT_GUARD_IDENTITIES "identities"
+#define NFT_GUARD_MACS	     "macs"
+#define NFT_GUARD_OWN_4	     "own_4"
+#define NFT_GUARD_OWN_6	     "own_6"
+#define NFT_GUARD_TARGETS    "nd_targets"   /* own_6, where a neighbour message names its target */
+#define NFT_GUARD_ND_LINKS   "nd_links"	    /* macs, where its option does */
+#define NFT_GUARD_RS_LINKS   "rs_links"	    /* macs, where a router solicitation's option does */
+#define NFT_GUARD_CLIENTS    "dhcp_clients" /* macs, where BOOTP names the client */
+#define NFT_GUARD_SPOOFERS   "may_spoof"    /* permits */
+#define NFT_GUARD_ROUTERS    "may_route"
+#define NFT_GUARD_SERVERS    "may_serve_dhcp"
+#define NFT_GUARD_SPEAKS     "speaks" /* with a stamp */
 /* By address. */
 #define NFT_GUARD_LOCAL_4   "local_4" /* whoever is outside does not have these */
 #define NFT_GUARD_LOCAL_ND  "local_nd"
 #define NFT_GUARD_ANNOUNCED "announced" /* each address twice: ARP that asks for its own sender */
 #define NFT_GUARD_GROUPS_4  "groups_4"	/* nft_door.c */
 #define NFT_GUARD_GROUPS_6  "groups_6"
+
+#define NFT_GUARD_MARTIANS_4 "martians_4" /* can't be a source here */
+#define NFT_GUARD_MARTIANS_6 "martians_6"
+#define NFT_GUARD_NOWHERE_4  "nowhere_4" /* nor these a destination */
+#define NFT_GUARD_NOWHERE_6  "nowhere_6"
 
 /* Where things stand behind the ICMPv6 or UDP header, in bytes: RFC 4861, 4.3; RFC 951, 3. */
 #define NFT_ND_TARGET	 8u
@@ -90,12 +95,14 @@ void nft_guard_stamp_is(struct nft_guard *guard, enum nft_cmp_ops op, uint32_t c
 /* Ends `chain`: by what the frame holds to who_arp, who_4, who_6 (or own_…), or refused. */
 void nft_guard_frame(struct nft_guard *guard, int chain, bool output);
 
+/* nft_guard_set.c */
+void nft_guard_sets_add(struct nft_guard *guard);
 /* nft_guard_own.c */
 void nft_guard_own_render(struct nft_guard *guard);
 /* nft_guard_pair.c: of bridge. A rule that drops, untold, what has a container's stamp that is not with this port in
  * the set. */
 void nft_guard_pairs_add(struct nft_guard *guard);
-void nft_guard_unless_pair(struct nft_guard *guard, int chain, const char *set);
+void nft_guard_unless_pair(struct nft_guard *guard, int chain);
 /* nft_guard_flows.c: of inet */
 void nft_guard_flows_render(struct nft_guard *guard);
 /* nft_guard_role.c: of inet; and a set of the stamps of those that have this permit. */

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "gate/nft_guard.h"
+#include "gate/nft_judge.h"
 
 #define PRIORITY_JUDGED (-5) /* behind -10 */
 #define SET_BY_PORT	"flows_of_port"
@@ -49,6 +50,9 @@ static void flows_chain(struct nft_guard *guard, const char *name, uint32_t hook
 	nft_guard_rule(guard, chain);
 	nft_guard_stamp_is(guard, NFT_CMP_LT, BH_CLASS_UNASSIGNED);
 	nft_guard_pass(guard, "from no container");
+	nft_guard_rule(guard, chain);
+	nft_rule_stamp_in(&guard->writer, guard->settings->mask, false, NFT_SET_OUTSIDERS);
+	nft_guard_pass(guard, "nor was it judged as from one");
 	nft_guard_rule(guard, chain);
 	nft_rule_stamp_in(&guard->writer, guard->settings->mask, false, SET_SPOOFERS);
 	nft_rule_state(&guard->writer, NFT_STATE_NEW);

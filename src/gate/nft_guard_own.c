@@ -4,8 +4,6 @@
 
 #include "gate/nft_guard.h"
 
-#define PROTOCOL_PIM 103
-
 static void pass_if_in(struct nft_guard *guard, int chain, const char *set, const char *to)
 {
 	nft_guard_rule(guard, chain);
@@ -69,19 +67,7 @@ static void own_judged(struct nft_guard *guard)
 	nft_guard_refuse_out(guard, BH_DROP_NO_STAMP);
 }
 
-/* By what it is, it was judged as sent to a group; by whom it is from, here. */
-static void own_group(struct nft_guard *guard)
-{
-	int chain = nft_guard_chain(guard, "own_group");
-
-	if (guard->table == NFT_TABLE_BRIDGE)
-		nft_guard_unless_pair(guard, chain, NFT_GUARD_HEARS);
-	nft_guard_rule(guard, chain);
-	nft_guard_goto(guard, "own_judged");
-}
-
-/* `group`: where what is sent to groups goes. */
-static void own_address(struct nft_guard *guard, int chain, bool v4, const char *group)
+static void own_address(struct nft_guard *guard, int chain, bool v4)
 {
 	uint8_t nfproto = v4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 
@@ -91,18 +77,10 @@ static void own_address(struct nft_guard *guard, int chain, bool v4, const char 
 	nft_guard_goto(guard, "own_judged");
 	nft_guard_rule_of(guard, chain, v4 ? ETH_P_IP : ETH_P_IPV6);
 	nft_rule_address_in(&guard->writer, nfproto, true, v4 ? NFT_GUARD_GROUPS_4 : NFT_GUARD_GROUPS_6);
-	nft_guard_goto(guard, group);
+	nft_guard_goto(guard, "own_judged");
 	pass_if_in(guard, chain, NFT_GUARD_ROUTERS, "own_judged");
 	nft_guard_rule(guard, chain);
 	nft_guard_refuse_out(guard, BH_DROP_NOT_ADDRESSED);
-}
-
-/* Of those that may play this role, found where they sent it: for all. */
-static void type_judged(struct nft_guard *guard, int chain, uint8_t protocol, uint8_t low, uint8_t high)
-{
-	nft_guard_rule(guard, chain);
-	nft_guard_type(guard, protocol, low, high);
-	nft_guard_goto(guard, "own_judged");
 }
 
 static void own_4(struct nft_guard *guard)
@@ -122,19 +100,13 @@ static void own_4(struct nft_guard *guard)
 		nft_guard_type(guard, IPPROTO_IGMP, reports[i], reports[i]);
 		only_for(guard, NFT_GUARD_ROUTERS);
 	}
-	nft_rule_protocol(nft_guard_rule(guard, chain), IPPROTO_IGMP); /* what is left of it is queries */
-	nft_guard_goto(guard, "own_judged");
-	nft_rule_protocol(nft_guard_rule(guard, chain), PROTOCOL_PIM);
-	nft_guard_goto(guard, "own_judged");
-	own_address(guard, chain, true, "own_group");
+	own_address(guard, chain, true);
 }
 
 static void own_6(struct nft_guard *guard)
 {
 	/* RFC 2710, 3810: reports of MLD; RFC 4861: router solicitation. */
 	static const uint8_t types[][2] = {{131, 133}, {143, 143}};
-	/* RFC 2710, 4861, 4286: queries, router advertisement, discovery of multicast routers. */
-	static const uint8_t roles[][2] = {{130, 130}, {134, 134}, {151, 153}};
 	int chain = nft_guard_chain(guard, "own_6");
 
 	nft_guard_rule_of(guard, chain, ETH_P_IPV6);
@@ -152,9 +124,7 @@ static void own_6(struct nft_guard *guard)
 	nft_guard_rule(guard, chain);
 	nft_guard_type(guard, IPPROTO_ICMPV6, 136, 136);
 	nft_guard_goto(guard, "own_advertised");
-	for (size_t i = 0; i < sizeof(roles) / sizeof(*roles); i++)
-		type_judged(guard, chain, IPPROTO_ICMPV6, roles[i][0], roles[i][1]);
-	own_address(guard, chain, false, "own_group");
+	own_address(guard, chain, false);
 }
 
 /* Answers, and announcements to all nodes: of containers, from those that it may have to do with. */
@@ -169,9 +139,9 @@ static void own_advertised(struct nft_guard *guard)
 		nft_rule_load(&guard->writer, NFT_PAYLOAD_TRANSPORT_HEADER, NFT_ND_TARGET, 16, 0);
 		nft_rule_in(&guard->writer, false, NFT_GUARD_LOCAL_ND);
 		nft_guard_refuse_out(guard, BH_DROP_SPOOFED_REMOTE);
-		nft_guard_unless_pair(guard, chain, NFT_GUARD_SPEAKS);
+		nft_guard_unless_pair(guard, chain);
 	}
-	own_address(guard, chain, false, "own_judged");
+	own_address(guard, chain, false);
 }
 
 static void own_solicited(struct nft_guard *guard)
@@ -179,7 +149,7 @@ static void own_solicited(struct nft_guard *guard)
 	int chain = nft_guard_chain(guard, "own_solicited");
 
 	if (guard->table == NFT_TABLE_BRIDGE)
-		nft_guard_unless_pair(guard, chain, NFT_GUARD_SPEAKS);
+		nft_guard_unless_pair(guard, chain);
 	nft_guard_rule(guard, chain);
 	nft_guard_with(guard, true, NFT_PAYLOAD_TRANSPORT_HEADER, NFT_ND_TARGET, 16, NFT_GUARD_TARGETS);
 	nft_guard_goto(guard, "own_judged");
@@ -202,7 +172,6 @@ void nft_guard_own_render(struct nft_guard *guard)
 	own_6(guard);
 	own_solicited(guard);
 	own_advertised(guard);
-	own_group(guard);
 	own_dhcp(guard);
 	own_judged(guard);
 }

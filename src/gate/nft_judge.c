@@ -112,6 +112,10 @@ static void back_render(const struct judge *judge, uint32_t class)
 	nft_rule_stamp(&writer, settings->mask, stamp_of(judge, class));
 	nft_rule_verdict(&writer, NFT_GOTO, NFT_CHAIN_ASKED);
 	nft_rule_end(&writer, "as it asked", NULL);
+	/* What it routes for others goes back to addresses that are nobody's here. */
+	if (judge->table->class_info[class].flags & BH_CLASS_PERMIT_SPOOF)
+		mark_element(judge, set_of(judge, NFT_MAP_RELAYS), stamp_of(judge, class), chain_name(judge, chain),
+			     false);
 }
 
 static void is_render(const struct judge *judge, uint32_t class)

@@ -2,10 +2,10 @@
 /* nftables alone: who may reach whom, judged in inet. State is conntrack's.
  *
  *   forward, output      what is looked at, and that it is of a flow (nft_judge_door.c)
- *   state                no flow, no pass; who opens one is noted in the flow's mark (`opened_by_X`)
- *   question             who is asked, by the packet's destination: `to_X` (nft_judge_address.c)
- *   answer               the reply direction: `back_to_X` sees to it that X has opened the flow, and the packet goes on
- * as X's; who was asked is its source to_X                 by the sender's stamp to the chain of the pair, by the
+ *   state                no flow, no pass; who opens one is noted in the flow's mark (`opened_by/X`)
+ *   question             who is asked, by the packet's destination: `to/X` (nft_judge_address.c)
+ *   answer               the reply direction: `back_to/X` sees to it that X has opened the flow, and the packet goes on
+ * as X's; who was asked is its source to/X                 by the sender's stamp to the chain of the pair, by the
  * service to that of the line that decides (nft_judge.c)
  *
  * So every packet of a flow is judged, in the flow's own direction, by the policy in force. */
@@ -30,11 +30,12 @@ void nft_names_free(struct nft_names *names); /* NULL is fine */
 /* The class that a stamp means. `names` may be NULL */
 uint32_t nft_names_class(const struct nft_names *names, uint32_t stamp);
 
-/* Beginnings of chains' names. */
-#define NFT_TO	   "to_"
-#define NFT_BACK   "back_to_"
-#define NFT_OPENED "opened_by_"
-#define NFT_IS	   "is_"
+/* Beginnings of chains' names. '/' is in no name of a zone, so that none can become another's: a zone `back` has a
+ * chain `back_to_target` beside the one that leads back to `target`. */
+#define NFT_TO	   "to/"
+#define NFT_BACK   "back_to/"
+#define NFT_OPENED "opened_by/"
+#define NFT_IS	   "is/"
 
 #define NFT_CHAIN_JUDGE	   "judge"
 #define NFT_CHAIN_STATE	   "state"
@@ -49,15 +50,17 @@ uint32_t nft_names_class(const struct nft_names *names, uint32_t stamp);
 #define NFT_MAP_OPENERS	   "openers"
 #define NFT_MAP_ZONES	   "zones"
 #define NFT_MAP_ZONES_BACK "zones_back"
+#define NFT_MAP_RELAYS	   "relays"	/* stamps of those who may send for others → back_to/X */
+#define NFT_SET_RELAYS	   "relay_macs" /* their MAC addresses */
 #define NFT_SET_ASKERS	   "askers"
 #define NFT_SET_OUTSIDERS  "outsiders"
 /* With _4, _6. */
-#define NFT_MAP_ADDRESSES      "addresses"	/* exact: → to_X */
+#define NFT_MAP_ADDRESSES      "addresses"	/* exact: → to/X */
 #define NFT_MAP_ADDRESSES_HERE "addresses_here" /* on this interface it is another's */
-#define NFT_MAP_OWNERS	       "owners"		/* exact: → back_to_X */
+#define NFT_MAP_OWNERS	       "owners"		/* exact: → back_to/X */
 #define NFT_MAP_OWNERS_HERE    "owners_here"
-#define NFT_MAP_PREFIXES       "prefixes" /* → to_X */
-#define NFT_MAP_SOURCES	       "sources"  /* prefixes → is_X */
+#define NFT_MAP_PREFIXES       "prefixes" /* → to/X */
+#define NFT_MAP_SOURCES	       "sources"  /* prefixes → is/X */
 #define NFT_SET_CONTAINERS     "containers"
 #define NFT_SET_ENDS	       "ends" /* each address twice */
 

@@ -216,7 +216,8 @@ static void asked(struct judge_door *judge)
 	go(judge, NFT_GOTO, "unknown", NULL);
 }
 
-/* Back to a container, or the host, that must have opened the flow; or to somebody remote. */
+/* Back to a container, or the host, that must have opened the flow; or to somebody for whom a container has that may
+ * send in others' names; or to somebody remote. */
 static void answer(struct judge_door *judge)
 {
 	int chain = chain_add(judge, NFT_CHAIN_ANSWER), revoked = chain_add(judge, "not_opened");
@@ -224,8 +225,13 @@ static void answer(struct judge_door *judge)
 	refuse(judge, revoked, BH_DROP_REVOKED, "not_opened", "answers that somebody else has asked for");
 	nft_rule_map_interface(rule(judge, chain), true, NFT_MAP_ZONES_BACK);
 	end(judge, NULL);
+	nft_rule_destination_mac_in(rule(judge, chain), NFT_SET_RELAYS);
+	nft_rule_map_flow_mark(&judge->writer, judge->settings->mask, NFT_MAP_RELAYS);
+	end(judge, "by way of the one who sent it on");
 	by_address(judge, chain, NFT_MAP_OWNERS_HERE, true, true, true);
 	by_address(judge, chain, NFT_MAP_OWNERS, false, false, true);
+	nft_rule_map_flow_mark(rule(judge, chain), judge->settings->mask, NFT_MAP_RELAYS);
+	end(judge, NULL);
 	nft_rule_flow_mark(rule(judge, chain), judge->settings->mask, NFT_CMP_NEQ,
 			   BH_CLASS_REMOTE << judge->settings->shift);
 	go(judge, NFT_GOTO, "not_opened", NULL);
@@ -366,6 +372,27 @@ static void askers_add(struct judge_door *judge)
 	stamps_add(judge->ruleset, judge->settings, NFT_TABLE_INET, &description, judge->door->names, 0);
 }
 
+static void relays_add(struct judge_door *judge)
+{
+	const struct nft_door *door = judge->door;
+	struct nft_set description = {.name = (char *)NFT_SET_RELAYS,
+				      .key_type = NFT_TYPE_ETHERADDR,
+				      .key_size = sizeof(((struct mac *)NULL)->bytes),
+				      .comment = "permit: spoof, for flows of others"};
+	struct nft_set *set = nft_set_add(judge->ruleset, NFT_TABLE_INET, &description);
+
+	for (size_t i = 0; i < door->port_count; i++) {
+		const struct gate_port *port = &door->ports[i];
+		struct nft_element element = {0};
+
+		if (!door->table || port->identity >= door->table->class_count ||
+		    !(door->table->class_info[port->identity].flags & BH_CLASS_PERMIT_SPOOF))
+			continue;
+		memcpy(element.key, port->mac.bytes, sizeof(port->mac.bytes));
+		nft_element_add(judge->ruleset, set, &element);
+	}
+}
+
 void nft_judge_outsiders_add(struct nft_ruleset *ruleset, const struct nft_settings *settings,
 			     enum nft_table_index table, const struct nft_names *names)
 {
@@ -385,6 +412,8 @@ void nft_judge_door_render(struct nft_ruleset *ruleset, const struct nft_setting
 	map_add(&judge, NFT_MAP_OPENERS, NFT_SET_VERDICTS, NFT_TYPE_MARK, "who opens a flow is noted in its mark");
 	map_add(&judge, NFT_MAP_ZONES, NFT_SET_VERDICTS, NFT_TYPE_IFINDEX, "bridges whose connections are kept apart");
 	map_add(&judge, NFT_MAP_ZONES_BACK, NFT_SET_VERDICTS, NFT_TYPE_IFINDEX, "the same, on the way back");
+	map_add(&judge, NFT_MAP_RELAYS, NFT_SET_VERDICTS, NFT_TYPE_MARK, "permit: spoof, for flows of others");
+	relays_add(&judge);
 	askers_add(&judge);
 	nft_judge_addresses(ruleset, door);
 	for (size_t f = 0; f < sizeof(families); f++)

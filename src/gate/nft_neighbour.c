@@ -91,7 +91,7 @@ void nft_neighbour_own_arp(struct nft_guard *guard)
 	nft_rule_load(&guard->writer, NFT_PAYLOAD_NETWORK_HEADER, ARP_SENDER, 4, 0);
 	nft_rule_in(&guard->writer, false, NFT_GUARD_LOCAL_4);
 	nft_guard_refuse_out(guard, BH_DROP_SPOOFED_REMOTE);
-	nft_guard_unless_pair(guard, chain, NFT_GUARD_SPEAKS);
+	nft_guard_unless_pair(guard, chain);
 	nft_guard_rule_of(guard, chain, ETH_P_ARP);
 	nft_guard_with(guard, true, NFT_PAYLOAD_NETWORK_HEADER, ARP_TARGET, 4, NFT_GUARD_OWN_4);
 	nft_guard_pass(guard, NULL);

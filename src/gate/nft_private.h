@@ -42,6 +42,7 @@ struct nft_gate {
 	struct nft_befores befores;
 	uint32_t calls_before; /* nft_calls.h */
 	bool calls_known;      /* somebody has looked what they were */
+	unsigned int switched; /* how often we have switched some on */
 	int64_t links_read_ms; /* monotonic: when all links were last read, and their settings looked at */
 	struct map *tallies;   /* decision → struct nft_tally */
 	struct {
@@ -93,6 +94,9 @@ static inline uint32_t nft_table_flags(const struct nft_gate *nft)
 
 void nft_watch_free(struct nft_watch *watch);
 uint64_t nft_watch_lost(const struct nft_watch *watch); /* reports that the kernel could not hand over */
+
+/* What nftables alone can't give: a new array of sentences; NULL when memory is short. */
+json_t *nft_not_given(const struct nft_gate *nft);
 
 /* Rules of others that may change stamps: a new array for the status; NULL when memory is short. An absurd ruleset must
  * not fill the status: how many more there are is counted. */

@@ -132,7 +132,9 @@ void nft_rule_destination_mac_in(struct nft_rule_writer *writer, const char *set
 void nft_rule_flow_stamp(struct nft_rule_writer *writer, uint32_t mask, uint32_t value); /* of the flow's mark */
 /* Connections are told apart by this zone; `opener`: only where they are opened, so that NAT may work. */
 void nft_rule_zone(struct nft_rule_writer *writer, bool opener, uint16_t zone);
-/* Verdict by map: of an interface; of an address of the family already matched; of both together. */
+/* Verdict by map: of the masked mark of the flow; of an interface; of an address of the family already matched; of both
+ * together. */
+void nft_rule_map_flow_mark(struct nft_rule_writer *writer, uint32_t mask, const char *map);
 void nft_rule_map_interface(struct nft_rule_writer *writer, bool output, const char *map);
 void nft_rule_map_address(struct nft_rule_writer *writer, uint8_t nfproto, bool destination, const char *map);
 void nft_rule_map_link_address(struct nft_rule_writer *writer, bool output, uint8_t nfproto, bool destination,

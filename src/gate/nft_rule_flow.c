@@ -114,6 +114,13 @@ void nft_rule_zone(struct nft_rule_writer *writer, bool opener, uint16_t zone)
 		nftnl_expr_set_u8(expr, NFTNL_EXPR_CT_DIR, DIRECTION_ORIGINAL);
 }
 
+void nft_rule_map_flow_mark(struct nft_rule_writer *writer, uint32_t mask, const char *map)
+{
+	flow_load(writer, NFT_CT_MARK, REG_FIRST);
+	change(writer, mask, 0);
+	nft_rule_by_map(writer, map);
+}
+
 void nft_rule_map_interface(struct nft_rule_writer *writer, bool output, const char *map)
 {
 	nft_rule_load_link(writer, output);

@@ -30,8 +30,9 @@ struct nft_watch {
 	/* Of a transaction that is being told, until its end names who made it. */
 	char what[160];
 	unsigned int changes;
-	uint64_t lost;	/* reports */
-	bool calls_off; /* and told */
+	uint64_t lost;	       /* reports */
+	bool told;	       /* that bridge netfilter is off, and … */
+	unsigned int switched; /* … how often it had been switched on by then */
 };
 
 void nft_watch_free(struct nft_watch *watch)
@@ -307,10 +308,13 @@ static void calls_look(struct loop *loop, void *arg)
 {
 	struct nft_watch *watch = arg;
 	struct text drift = {0};
-	bool off = nft_calls_check(watch->nft, &drift) > 0, told = watch->calls_off;
+	bool off = nft_calls_check(watch->nft, &drift) > 0;
+	bool told = watch->told && watch->switched == watch->nft->switched;
 
 	(void)loop;
-	watch->calls_off = off;
+	watch->told = off;
+	watch->switched = watch->nft->switched;
+	/* Once, where it can't be switched on; and each time that it is switched off after that. */
 	if (off && !told && watch->callbacks.on_drift)
 		watch->callbacks.on_drift(watch->callbacks.arg, text_string(&drift), "");
 	text_free(&drift);

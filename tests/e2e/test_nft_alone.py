@@ -133,5 +133,8 @@ if __name__ == "__main__":
     tap.main(
         [
             test_needs_bridge_netfilter,
+            test_switches_bridge_netfilter_on,
+            test_back_to_programs,
+            test_flows_are_bounded,
         ]
     )

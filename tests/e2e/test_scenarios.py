@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 # suite-timeout: 900
-"""Every scenario of tests/scenarios against the naive reading, the compiled table, the eBPF programs and real packets;
-and the examples of policies/ against the eBPF programs (tests/golden/run-policies asks the others)."""
+"""Every scenario of tests/scenarios against the naive reading, the compiled table, the eBPF programs and real packets,
+these by the programs and by nftables alone; and the examples of policies/ against the eBPF programs (tests/golden/run-policies asks the others)."""
 
 import json
 import pathlib
@@ -33,10 +33,11 @@ def ask(tool, policy, world, questions, *options):
     return answers
 
 
-def asked(scenario, step, layer, live=False):
-    """(question, words) for each thing to ask: an outside namespace is asked by each of its addresses."""
+def asked(scenario, step, layer, live=None):
+    """(question, words) for each thing to ask: an outside namespace is asked by each of its addresses. `live`: the layer of
+    packets that it is asked beside."""
     for question in step.questions:
-        if layer not in question.layers or (live and "wire" not in question.layers):
+        if layer not in question.layers or (live and live not in question.layers):
             continue
         for source in scenario.words(question.source, live):
             for target in scenario.words(question.target, live):
@@ -111,7 +112,7 @@ def same(questions, answers, table_answers):
 def on_the_wire(host, scenario):
     """Besides, the daemon is asked: what it sees of its own world must give what the world file gave."""
     for step in wire.play(host, scenario):
-        for question, words in asked(scenario, step, "table", live=True):
+        for question, words in asked(scenario, step, "table", live="nft-wire" if host.nft_alone else "wire"):
             answer = host.ask("explain", **{"from": words[0], "to": words[1], "service": words[2]})
             check_answer(step, question, words, answer, "daemon")
 
@@ -147,7 +148,16 @@ def is_single(word, names):
 
 # ---- the tests
 
-PLAYERS = {**{layer: reading(layer) for layer in ("naive", "table", "bpf")}, "wire": on_the_wire}
+def on_the_wire_by_nft(host, scenario):
+    host.nft_alone = True
+    on_the_wire(host, scenario)
+
+
+PLAYERS = {
+    **{layer: reading(layer) for layer in ("naive", "table", "bpf")},
+    "wire": on_the_wire,
+    "nft-wire": on_the_wire_by_nft,
+}
 
 
 def tests_of(path):
@@ -159,7 +169,7 @@ def tests_of(path):
 
         test.__name__ = f"{scenario.name}-{layer}"
         test.__doc__ = f"{scenario.description.strip()}: {layer}"
-        test.needs_host = layer == "wire"
+        test.needs_host = layer.endswith("wire")
         return test
 
     return [make(layer) for layer in LAYERS if layer in scenario.only]

@@ -8,18 +8,21 @@ import pathlib
 
 import yaml
 
-LAYERS = ("naive", "table", "bpf", "wire")
+LAYERS = ("naive", "table", "bpf", "wire", "nft-wire")
 VERDICTS = ("allow", "deny", "audit", "mixed", "unpoliced")
 
-KEYS = {"description", "topology", "world", "policy", "files", "expect", "events", "frames", "then", "only", "control", "options"}
+KEYS = {
+    "description", "topology", "world", "policy", "files", "expect", "events", "frames", "then", "only", "not_nft", "control",
+    "options",
+}
 TOPOLOGY_KEYS = {"bridges", "overlapping", "containers", "outside", "routes", "forwarding"}
 CONTAINER_KEYS = {"bridge", "addresses", "ports", "interface", "labels", "image", "namespace", "runtime", "cgroup", "unmanaged"}
 PORT_KEYS = {"bridge", "addresses", "interface"}
 OUTSIDE_KEYS = {"uplink", "host", "addresses"}
 STEP_KEYS = {"policy", "files", "expect", "events"}
-EXPECT_KEYS = {"from", "to", "rule", "reason", "staged", "only", *VERDICTS}
+EXPECT_KEYS = {"from", "to", "rule", "reason", "staged", "only", "not_nft", *VERDICTS}
 FRAME_KEYS = {"port", "way", "stamp", "received", "hex", "passes", "reason"}
-EVENT_KEYS = {"from", "to", "service", "verdict", "reason", "rule", "silent"}
+EVENT_KEYS = {"from", "to", "service", "verdict", "reason", "rule", "silent", "not_nft"}
 
 
 def known(what, mapping, keys):
@@ -28,8 +31,17 @@ def known(what, mapping, keys):
         raise ValueError(f"{what}: unknown key {', '.join(sorted(map(str, unknown)))}")
 
 
+def layers(what, data):
+    """Those that `only` names; nftables alone is where packets are, unless `not_nft` says why not."""
+    chosen = many(data.get("only", LAYERS))
+    known(f"{what}: only", dict.fromkeys(chosen), set(LAYERS))
+    if "wire" in chosen and "nft-wire" not in chosen:
+        chosen.append("nft-wire")
+    return [layer for layer in chosen if layer != "nft-wire" or "not_nft" not in data]
+
+
 def many(value):
-    return value if isinstance(value, list) else [value]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def plain(address):
@@ -49,7 +61,7 @@ class Question:
         self.rule = line.get("rule")  # a text that the deciding line holds; None: not asked
         self.reason = line.get("reason")
         self.staged = line.get("staged")  # likewise, of a staged rule's line
-        self.layers = many(line.get("only", list(LAYERS)))
+        self.layers = layers("expect", line)
 
     def __str__(self):
         return f"{self.source} → {self.target} {self.service}: {'audit' if self.audit else self.verdict}"
@@ -69,7 +81,6 @@ class Step:
     @staticmethod
     def _questions(where, line):
         known(f"{where}: expect", line, EXPECT_KEYS)
-        known(f"{where}: only", dict.fromkeys(many(line.get("only", []))), set(LAYERS))
         for verdict in VERDICTS:
             for service in many(line.get(verdict, [])):
                 for source in many(line["from"]):
@@ -81,9 +92,9 @@ class Step:
         texts = {"policy.yaml": self.policy, **self.files}
         return texts[pathlib.Path(rule["file"]).name].splitlines()[rule["line"] - 1]
 
-    def write(self, directory):
+    def write(self, directory, change=lambda policy: policy):
         """The policy's files into a directory, each renamed into place."""
-        for name, text in {**self.files, "policy.yaml": self.policy}.items():
+        for name, text in {**self.files, "policy.yaml": change(self.policy)}.items():
             path = pathlib.Path(directory, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.new")
@@ -98,7 +109,7 @@ class Scenario:
         data = yaml.safe_load(self.path.read_text())
         known(path, data, KEYS)
         self.description = data["description"]
-        self.only = data.get("only", list(LAYERS))
+        self.only = layers(path, data)
         self.options = data.get("options", [])  # of the daemon
         self.control = data.get("control", True)  # does all of it pass where nobody polices?
         self.world_text = data.get("world")  # instead of a topology, where nothing is built
