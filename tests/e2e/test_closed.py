@@ -181,5 +181,7 @@ if __name__ == "__main__":
             tap.with_options(test_first_packet_killed, "--no-tcx", "--no-owner"),
             test_ready_but_closed,
             test_linklocal_groups,
+            tap.nft_alone(test_first_packet),
+            tap.nft_alone(test_first_packet_killed),
         ]
     )

@@ -107,4 +107,4 @@ def test_registry_old(host):
 
 
 if __name__ == "__main__":
-    tap.main([test_relabelled, test_registry_lost, test_registry_old])
+    tap.main([test_relabelled, test_registry_lost, test_registry_old, tap.nft_alone(test_relabelled)])

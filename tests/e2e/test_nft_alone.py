@@ -4,10 +4,13 @@
 
 import pathlib
 import socket
+import struct
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from lib import namespace, tap
+import test_spoof as spoof
+from lib import frames, namespace, tap
+from lib.attack import gets, gets_not
 from lib.host import run, wait_until
 from lib.shop import holds, scene
 
@@ -129,6 +132,83 @@ def test_flows_are_bounded(host):
     tap.expect(host.containers["web2"].reach("tcp", "10.77.0.1", 5432, 3), "and reaches the host")
 
 
+def not_given(host, words):
+    lines = host.ask("status")["gate"]["nft"]["not_given"]
+    tap.expect(any(words in line for line in lines), f"{words!r} stands in {lines}")
+
+
+def test_what_is_not_given(host):
+    """What the status says that this mode does not give, it does not give; and each of it is refused, or is told"""
+    host.nft_alone = True
+    spoof.three(host)
+    host.bridge("br1")
+    run("ip", "link", "add", "up1", "type", "veth", "peer", "name", "up2")  # outside, on the bridge
+    for name in ("up1", "up2"):
+        run("ip", "link", "set", name, "up")
+    run("ip", "link", "set", "up1", "master", "br0")
+    host.policy(spoof.POLICY.replace('"*" } }', '"*" }, permit: [ router, vlan ] }'))
+    host.start()
+    host.wait_open("mallory", "alice", "bob")
+    spoof.settle(host)
+    mallory, alice = host.containers["mallory"], host.containers["alice"]
+    own, mark = spoof.V6["mallory"], frames.marker()
+    to_all = lambda ethertype, payload, group, **kwargs: spoof.from_mallory(
+        ethertype, payload, destination=frames.group_mac(group), **kwargs
+    )
+    link = lambda kind, mac: bytes([kind, 1]) + frames.mac(mac)
+    segment = frames.udp_segment(own, spoof.V6["alice"], 4000, 80, mark)
+    nonce = bytes([14, 1]) + b"nonce!"
+    solicitation = struct.pack("!I", 0) + frames.address(spoof.V6["alice"]) + link(1, spoof.MAC["mallory"]) + nonce
+    refused = (
+        ("group traffic", to_all(frames.IPV4, spoof.datagram(spoof.V4["mallory"], "239.1.2.3", mark), "239.1.2.3"), mark),
+        ("VLAN tags", spoof.from_mallory(frames.IPV4, spoof.datagram(spoof.V4["mallory"], spoof.V4["alice"], mark), tags=[(frames.VLAN, 5)]), mark),
+        ("routing headers", spoof.from_mallory(frames.IPV6, frames.ipv6(own, spoof.V6["alice"], 43, struct.pack("!BBBBI", 17, 0, 253, 0, 0) + segment)), mark),
+        ("neighbour discovery with more options", spoof.from_mallory(frames.IPV6, frames.icmp(own, spoof.V6["alice"], 135, 0, solicitation, hops=255)), nonce),
+    )  # fmt: skip
+    for words, frame, needle in refused:
+        not_given(host, words)
+        tap.expect(gets_not(alice, lambda: mallory.send_frame("eth0", frame), needle), f"{words}: refused")
+    not_given(host, "router advertisements")
+    lla = frames.link_local(spoof.MAC["mallory"])
+    frame = to_all(frames.IPV6, frames.router_advertisement(lla, spoof.MAC["bob"]), "ff02::1")
+    tap.expect(gets(alice, lambda: mallory.send_frame("eth0", frame), link(1, spoof.MAC["bob"])), "bob's MAC is believed")
+    not_given(host, "ARP announcements from outside")
+    stranger = "02:00:00:00:00:99"
+    for address, heard in (("10.77.0.99", False), (spoof.V4["alice"], False)):
+        needle = b"\x08\x00\x06\x04\x00\x01" + frames.mac(stranger) + frames.address(address)
+        announcement = frames.eth(frames.BROADCAST, stranger, frames.ARP, frames.arp(1, stranger, address, "00:00:00:00:00:00", address))
+        got = not gets_not(alice, lambda: host.agent.send_frame("up2", announcement), needle)
+        tap.equal(got, heard, f"an announcement of {address} from outside is heard")
+    not_given(host, "straight to a port's interface")
+    mark = frames.marker()
+    frame = spoof.from_mallory(frames.IPV4, spoof.datagram(spoof.V4["bob"], spoof.V4["alice"], mark))
+    tap.expect(gets(alice, lambda: host.agent.send_frame(alice.port, frame), mark), "a frame of the host's arrives")
+    not_given(host, "counters by port and by reason")
+    tap.equal(host.ask("counters")["reasons"], [], "counters by reason")
+    not_given(host, "a port may open ")
+    not_given(host, "who flushes the ruleset")
+    tap.expect("nftables alone does not give" in host.cli("status").stdout, "the command says it, too")
+
+
+def test_holder(host):
+    """Where tables are owned: when the daemon has been killed, a holder keeps them, and a flush opens nothing"""
+    host.holder = True
+    web, db, mallory = start(host)
+    if not host.ask("status")["gate"]["nft"]["owned"]:
+        raise tap.Skip("the kernel has no owned tables")
+    lines = host.ask("status")["gate"]["nft"]["not_given"]
+    tap.expect(not any("flushes" in line for line in lines), f"nothing of flushes stands in {lines}")
+    host.kill()
+    run("nft", "flush", "ruleset")
+    tap.expect(web.reach("tcp", "10.77.0.3", 5432, 3), "what is allowed passes")
+    for target in ("10.77.0.3", "fd77::3"):
+        tap.expect(not web.reach("tcp", target, 5433, 0.3), f"what is denied does not, to {target}")
+        tap.expect(not mallory.reach("udp", target, 5432, 0.3), f"nor from another zone, to {target}")
+    host.start()
+    host.wait_open()
+    holds(host, "with a new daemon")
+
+
 if __name__ == "__main__":
     tap.main(
         [
@@ -136,5 +216,8 @@ if __name__ == "__main__":
             test_switches_bridge_netfilter_on,
             test_back_to_programs,
             test_flows_are_bounded,
-        ]
+            test_what_is_not_given,
+            test_holder,
+        ],
+        jobs=2,
     )

@@ -242,6 +242,8 @@ if __name__ == "__main__":
             test_hangup,
             test_audit,
             tap.nft_alone(test_cut),
+            tap.nft_alone(test_cut_by_deny),
+            tap.nft_alone(test_changed_while_away),
             tap.nft_alone(test_ten_reloads),
             tap.nft_alone(test_audit),
         ]
