@@ -443,6 +443,16 @@ static void set_update(struct nft_rule_writer *writer, const char *set, uint32_t
 	nftnl_expr_add_expr(expr, NFTNL_EXPR_DYNSET_EXPR, stateful);
 }
 
+void nft_rule_seldom(struct nft_rule_writer *writer)
+{
+	struct nftnl_expr *limit = writer->failed ? NULL : limit_make(true);
+
+	if (limit)
+		nftnl_rule_add_expr(writer->rule, limit);
+	else
+		writer->failed = true;
+}
+
 void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample)
 {
 	static const char *const sets[] = {

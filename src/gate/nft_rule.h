@@ -82,6 +82,7 @@ enum nft_sample { NFT_SAMPLE_INPUT, NFT_SAMPLE_OUTPUT, NFT_SAMPLE_SENDER, NFT_SA
 #define NFT_SET_REPORTED_SENDERS "reported_senders" /* by MAC address */
 #define NFT_SET_ANSWERED	 "answered"	    /* by MAC address: senders that were told that they are refused */
 void nft_rule_sample(struct nft_rule_writer *writer, enum nft_sample sample);
+void nft_rule_seldom(struct nft_rule_writer *writer); /* … as often as answers are given, all in all */
 /* … there are more connections than `most` with the key that was loaded, which the set counts; with none, at all. */
 void nft_rule_connections(struct nft_rule_writer *writer, uint32_t most, const char *set);
 
