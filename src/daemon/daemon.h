@@ -164,8 +164,8 @@ int policy_files_set(struct policy_files *files, char *const *paths, size_t coun
 /* Names of who shares the port with its owner: an array, or NULL: nobody does. */
 json_t *daemon_other_names(const struct port *port);
 void daemon_names(struct daemon *daemon, struct event_names *ret_names);
-/* The port that has an address, seen from a port; 0: none, or more than one elsewhere. */
-uint32_t daemon_ifindex_at(struct daemon *daemon, const struct addr *addr, uint32_t ifindex);
+/* The port that has an address, on this bridge (0: none) first; 0: none, or more than one elsewhere. */
+uint32_t daemon_ifindex_at(struct daemon *daemon, const struct addr *addr, uint32_t bridge);
 /* Should it be open and is not? One whose interface has gone meanwhile is no failure: the watcher will tell. */
 bool daemon_port_failed(const struct gate_port *port);
 const struct gate_port *daemon_gate_port(const struct daemon *daemon, uint32_t ifindex);

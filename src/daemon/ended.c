@@ -43,6 +43,7 @@ struct search {
 	struct daemon *daemon;
 	struct side before, after;
 	int64_t now;
+	bool end;	   /* whatever is found; not for those who are to be told so by their next packet's answer */
 	struct map *names; /* struct name → itself */
 	struct {
 		ARRAY_OF(struct ended);
@@ -155,13 +156,38 @@ static struct name name_of(uint32_t ifindex, const struct gate_flow *flow, bool 
 	return name;
 }
 
+/* A flow without a port is the opener's, or else of who was asked. False: of neither, it is none of ours. */
+static bool flow_place(const struct search *search, struct gate_flow *flow)
+{
+	struct gate_flow turned = *flow;
+
+	if (!flow->ifindex)
+		flow->ifindex = daemon_ifindex_at(search->daemon, &flow->own, flow->domain);
+	if (flow->ifindex)
+		return true;
+	turned.own = flow->remote;
+	turned.remote = flow->own;
+	if (!is_icmp(flow->protocol)) {
+		turned.own_port = flow->remote_port;
+		turned.remote_port = flow->own_port;
+	}
+	turned.direction = BH_FLOW_IN;
+	turned.peer_local = flow->opener == BH_CLASS_HOST;
+	turned.ifindex = daemon_ifindex_at(search->daemon, &turned.own, 0);
+	*flow = turned;
+	return flow->ifindex;
+}
+
 static int flow_take(void *arg, const struct gate_flow *flow)
 {
 	struct search *search = arg;
 	struct ended ended = {.flow = *flow}, *slot;
-	struct name name = name_of(flow->ifindex, flow, false);
+	struct name name;
 	int r;
 
+	if (!flow_place(search, &ended.flow))
+		return 0;
+	name = name_of(ended.flow.ifindex, &ended.flow, false);
 	if (!is_ended(search, &ended) || map_get(search->names, &name, sizeof(name)))
 		return 0;
 	r = map_set(search->names, &name, sizeof(name), search, NULL);
@@ -169,7 +195,7 @@ static int flow_take(void *arg, const struct gate_flow *flow)
 	if (!slot)
 		return -ENOMEM;
 	*slot = ended;
-	return 0;
+	return search->end ? GATE_FLOW_END : 0;
 }
 
 /* What stands at the opener's port too is one flow. */
@@ -177,7 +203,8 @@ static void twins_mark(struct search *search)
 {
 	for (size_t i = 0; i < search->ended.count; i++) {
 		struct ended *ended = &search->ended.items[i];
-		uint32_t ifindex = daemon_ifindex_at(search->daemon, &ended->flow.remote, ended->flow.ifindex);
+		const struct gate_port *port = side_port(&search->after, ended->flow.ifindex);
+		uint32_t ifindex = daemon_ifindex_at(search->daemon, &ended->flow.remote, port ? port->domain : 0);
 		struct name name = name_of(ifindex, &ended->flow, true);
 
 		ended->twin =
@@ -286,6 +313,7 @@ static int question_search(const struct question *question, struct search *searc
 	} else {
 		search->before = (struct side){daemon->before.table, daemon->before.ports, daemon->before.port_count};
 		search->after = (struct side){daemon->table, daemon->gate_ports, daemon->gate_port_count};
+		search->end = !daemon->policy->settings.reject;
 	}
 	if (r < 0)
 		return r;

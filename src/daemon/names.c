@@ -41,20 +41,19 @@ static bool port_has_address(const struct port *port, const struct addr *addr)
 	return false;
 }
 
-/* The port that has the address, seen from a port: on its own bridge first; elsewhere only when just one has it. */
-static const struct port *port_at(struct daemon *daemon, int family, const uint8_t *bytes, uint32_t ifindex)
+/* The port that has the address: on this bridge (0: none) first; elsewhere only when just one has it. */
+static const struct port *port_with(struct daemon *daemon, const struct addr *addr, uint32_t bridge)
 {
 	const struct port_view *view = port_watch_view(daemon->watch);
-	const struct port *here = view_port(daemon, ifindex), *elsewhere = NULL;
-	struct addr addr = addr_from_bytes(family, bytes);
+	const struct port *elsewhere = NULL;
 	size_t found = 0;
 
 	for (size_t i = 0; i < view->ports.count; i++) {
 		const struct port *port = &view->ports.items[i];
 
-		if (!port_has_address(port, &addr))
+		if (!port_has_address(port, addr))
 			continue;
-		if (here && port->bridge_ifindex && port->bridge_ifindex == here->bridge_ifindex)
+		if (bridge && port->bridge_ifindex == bridge)
 			return port;
 		elsewhere = port;
 		found++;
@@ -62,9 +61,18 @@ static const struct port *port_at(struct daemon *daemon, int family, const uint8
 	return found == 1 ? elsewhere : NULL;
 }
 
-uint32_t daemon_ifindex_at(struct daemon *daemon, const struct addr *addr, uint32_t ifindex)
+/* The same, seen from a port. */
+static const struct port *port_at(struct daemon *daemon, int family, const uint8_t *bytes, uint32_t ifindex)
 {
-	const struct port *port = port_at(daemon, addr->family, addr->bytes, ifindex);
+	const struct port *here = view_port(daemon, ifindex);
+	struct addr addr = addr_from_bytes(family, bytes);
+
+	return port_with(daemon, &addr, here ? here->bridge_ifindex : 0);
+}
+
+uint32_t daemon_ifindex_at(struct daemon *daemon, const struct addr *addr, uint32_t bridge)
+{
+	const struct port *port = port_with(daemon, addr, bridge);
 
 	return port ? port->ifindex : 0;
 }

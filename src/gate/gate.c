@@ -284,7 +284,7 @@ uint32_t gate_port_flows(struct gate *gate, uint32_t ifindex)
 
 int gate_flows_walk(struct gate *gate, int (*fn)(void *arg, const struct gate_flow *flow), void *arg)
 {
-	return gate->tc ? tc_gate_flows_walk(gate->tc, fn, arg) : -ENOTSUP;
+	return gate->tc ? tc_gate_flows_walk(gate->tc, fn, arg) : nft_gate_flows_walk(gate->nft, fn, arg);
 }
 
 size_t gate_flows_fds(const struct gate *gate, int fds[GATE_FLOWS_FDS])

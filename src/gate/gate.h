@@ -155,9 +155,11 @@ uint32_t gate_port_flows(struct gate *gate, uint32_t ifindex); /* open flows, co
 
 /* ---- Open flows ---- */
 
-/* One as it stands at a port. A flow between two ports stands at both. */
+/* One as it stands at a port. A flow between two ports stands at both. nft alone: as conntrack has it, with the opener
+ * as `own` and without a port; `domain` tells more of where the opener is, when several have its address. */
 struct gate_flow {
-	uint32_t ifindex;
+	uint32_t ifindex; /* 0: see above */
+	uint32_t domain;  /* 0: not known */
 	struct addr own, remote;
 	uint16_t own_port, remote_port; /* host order; ICMP and others: as in struct bh_flow_key */
 	uint8_t protocol;
@@ -167,8 +169,10 @@ struct gate_flow {
 };
 
 /* Calls `fn` for each flow that is open, or that the policy in force has ended since it came into force, until it
- * returns something else than 0, which is returned. One may come twice. -ENOTSUP: the gates can't tell. Takes its time:
- * it is for a copy of the process (child.h), which needs the descriptors that gate_flows_fds() gives (how many). */
+ * returns an error. One may come twice. It may return GATE_FLOW_END for what is to be ended at once, where it would not
+ * end wholly by itself (nft alone). Takes its time: it is for a copy of the process (child.h), which needs the
+ * descriptors that gate_flows_fds() gives (how many). */
+#define GATE_FLOW_END 1
 int gate_flows_walk(struct gate *gate, int (*fn)(void *arg, const struct gate_flow *flow), void *arg);
 #define GATE_FLOWS_FDS 2u
 size_t gate_flows_fds(const struct gate *gate, int fds[GATE_FLOWS_FDS]);

@@ -32,6 +32,7 @@ int nft_gate_watch(struct nft_gate *nft, struct loop *loop, const struct gate_ca
 int nft_gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,
 		       struct error *error);
 int nft_gate_rule_counter(struct nft_gate *nft, uint32_t decision, struct bh_counter *ret_counter);
+int nft_gate_flows_walk(const struct nft_gate *nft, int (*fn)(void *arg, const struct gate_flow *flow), void *arg);
 json_t *nft_gate_status(struct nft_gate *nft);
 
 #endif

@@ -32,7 +32,9 @@ static int tell(const struct walk *walk, uint32_t ifindex, const struct bh_flow_
 		.peer_local = flow->flags & BH_FLOW_PEER_LOCAL,
 	};
 
-	return is_open(walk, flow) ? walk->fn(walk->arg, &told) : 0;
+	int result = is_open(walk, flow) ? walk->fn(walk->arg, &told) : 0;
+
+	return result < 0 ? result : 0; /* the program ends what it no longer allows */
 }
 
 static int port_walk(struct tc_gate *tc, const struct tc_port *port, uint32_t ifindex, const struct walk *walk)

@@ -22,9 +22,9 @@ OPEN = POLICY.replace("version: 1", SETTINGS) + """\
 CUT = "".join(line for line in OPEN.splitlines(True) if "5432" not in line)
 
 
-def start(host, policy=OPEN):
+def start(host, policy=None):
     web, db, mallory = scene(host)
-    host.policy(policy)
+    host.policy(policy or OPEN)
     host.bridge("br1", "10.78.0.1/24", "fd78::1/64")
     far = host.container("far", "br1", ["10.78.0.2/24", "fd78::2/64"], labels={"tier": "db"})
     out = host.outside("out", "up0", "203.0.113.1/24", ["203.0.113.9/24", "2001:db8:9::9/64"], "2001:db8:9::1/64")
@@ -152,8 +152,25 @@ def test_deny_and_conflict(host):
     kept = web.connect("10.77.0.3", 5433)
     tap.expect(web.exchange(kept, b"x", PATIENCE), "open again")
     result = host.reload(OPEN.replace("other: { members: {", "other: { members: { name: web }}\n  third: { members: {"))
-    # The one that was frozen has sent nothing meanwhile, and so is open again, too.
-    tap.equal([flow["reason"] for flow in result["ended"]["flows"]], ["conflicted"] * 2, f"in two zones: {result['ended']}")
+    # The one that was frozen has sent nothing meanwhile, and so is open again, too; conntrack's is gone.
+    reasons = ["conflicted"] * (1 if "gates" in OPEN else 2)
+    tap.equal([flow["reason"] for flow in result["ended"]["flows"]], reasons, f"in two zones: {result['ended']}")
+    host.reload(OPEN)
+    tap.equal(web.exchange(audited, b"x", 0.5), "gates" not in OPEN, "what was frozen goes on only where nobody has ended it")
+
+
+def alone(test):
+    """The same where nftables judges alone: by conntrack."""
+
+    def variant(host):
+        global OPEN, CUT
+        OPEN, CUT = (text.replace("settings: { ", "settings: { gates: [ nft ], ") for text in (OPEN, CUT))
+        host.bridge_nf_call(True)
+        test(host)
+
+    variant.__name__ = f"{test.__name__}_alone"
+    variant.__doc__ = f"{test.__doc__.strip().splitlines()[0]} (gates: [ nft ])"
+    return variant
 
 
 if __name__ == "__main__":
@@ -164,6 +181,9 @@ if __name__ == "__main__":
             test_traffic,
             test_dry_run_of_the_same,
             test_by_itself,
+            alone(test_count),
+            alone(test_traffic),
+            alone(test_deny_and_conflict),
             test_deny_and_conflict,
         ]
     )
