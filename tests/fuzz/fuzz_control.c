@@ -49,6 +49,7 @@ static struct answer_wait *order_answer(struct daemon *daemon, const json_t *req
 
 /* In this process, so that the sanitizers see it. */
 #define answer_may_take_long(request) ((void)(request), false)
+#define answer_is_reload(request)     ((void)(request), false)
 #define answer_request		      request_answer
 #define answer_later(daemon, request, root, fn, arg, result, error) \
 	(*(result) = *(error) = NULL, order_answer(daemon, request, fn, arg, error))
