@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#define ERRNO_MAX 4095 /* include/linux/err.h */
+
 int message_error(const struct nlmsghdr *message)
 {
 	const struct nlmsgerr *body = mnl_nlmsg_get_payload(message);
 
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(*body) || body->error > 0)
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(*body) || body->error > 0 || body->error < -ERRNO_MAX)
 		return -EBADMSG;
 	return body->error;
 }

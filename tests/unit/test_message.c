@@ -52,6 +52,8 @@ static void test_errors(void **state)
 	assert_int_equal(message_error(&answer.header), -ENOENT);
 	answer.body.error = 5;
 	assert_int_equal(message_error(&answer.header), -EBADMSG);
+	answer.body.error = INT32_MIN; /* which has no opposite */
+	assert_int_equal(message_error(&answer.header), -EBADMSG);
 	answer.body.error = 0;
 	answer.header.nlmsg_len = sizeof(answer.header) + sizeof(answer.body.error);
 	assert_int_equal(message_error(&answer.header), -EBADMSG);
