@@ -155,7 +155,7 @@ static const int sanitizers[] = {
 	CALL(personality), CALL(getuid),
 	CALL(kill),	   CALL(process_vm_readv),
 	CALL(dup2),	   CALL(sysinfo),
-	CALL(access),
+	CALL(access),	   CALL(getdents),
 };
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))

@@ -68,6 +68,10 @@ def _run_one(test):
         try:
             if host:
                 host.close()
+        except BaseException as error:  # such as a sanitizer's report, at the daemon's end
+            for line in str(error).splitlines():
+                sys.stdout.write(f"# {line}\n")
+            raise
         finally:
             sys.stdout.flush()
 
