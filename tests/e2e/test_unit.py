@@ -164,6 +164,23 @@ def _():
     return bad or ("" if until(whole) else json.dumps(status()["problems"]))
 
 
+@check("nftables alone")
+def _():
+    calls = [pathlib.Path(f"/proc/sys/net/bridge/bridge-nf-call-{family}tables") for family in ("ip", "ip6")]
+    for path in calls:
+        path.write_text("0")
+    policy = pathlib.Path("/etc/bulkhead/policy/policy.yaml")
+    before = policy.read_text()
+    policy.write_text(before + "settings: { gates: [ nft ] }\n")
+    run("systemctl", "restart", "bulkheadd.service", check=False)
+    if not until(lambda: status().get("gate", {}).get("gates") == ["nft"] and whole()):
+        return json.dumps(status()) + run("journalctl", "-u", "bulkheadd.service", "-n", "12", check=False).stdout + run("systemctl", "status", "bulkheadd", check=False).stdout
+    bad = judged() or ("" if all(path.read_text() == "1\n" for path in calls) else "bridge netfilter is off")
+    policy.write_text(before)
+    run("systemctl", "restart", "bulkheadd.service")
+    return bad or ("" if until(lambda: "tc" in status().get("gate", {}).get("gates", []) and whole()) else json.dumps(status()["problems"]))
+
+
 @check("podman")
 def _():
     run("podman", "create", "--name", "here", "--network", "none", "--rootfs", "/srv/rootfs", "/bin/true")
@@ -305,7 +322,7 @@ def test_runs(_):
     log = found.pop("log")
     wrong = {name: what for name, what in found.items() if what}
     tap.equal(wrong, {}, f"what is wrong; the log: {log}")
-    tap.expect(len(found) == 9, f"all checks: {list(found)}")
+    tap.expect(len(found) == 10, f"all checks: {list(found)}")
 
 
 def analyze(*words):
