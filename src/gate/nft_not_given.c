@@ -17,6 +17,7 @@ static const char *const always[] = {
 	"ARP announcements from outside for addresses that are neither containers' nor gateways': not delivered to "
 	"ports",
 	"frames that a process of the host writes straight to a port's interface: nothing sees them",
+	"connections that were open before nftables judged alone: cut, allowed or not",
 	"counters by port and by reason, and the number of a port's flows: none (the tables' own counters are in "
 	"'dropped')",
 };
