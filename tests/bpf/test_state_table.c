@@ -284,6 +284,33 @@ static void test_tcp(void **state)
 	assert_true(same);
 }
 
+/* Whatever the state was: when its time is over, its entry is as none. */
+static void test_expired(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(senders) / sizeof(*senders); i++) {
+		for (uint8_t at = BH_TCP_SYN_SENT; at < STATE_COUNT; at++) {
+			struct bh_flow_key key = key_of(&senders[i]);
+			struct bh_flow flow = flow_of(&senders[i], at), over = {0};
+			struct frame syn;
+
+			world_reset(NULL);
+			policy_set(false);
+			flow.expires = boot_ns();
+			flow_put(&world.a, &key, &flow);
+			for (int kind = KIND_SYN_ACK; kind < KIND_COUNT; kind++) {
+				struct frame frame = frame_of(&senders[i], &flow, (enum kind)kind);
+
+				expect(send_frame(&senders[i], &frame), BH_DROP_TCP_NOT_SYN, __FILE__, __LINE__);
+			}
+			syn = frame_of(&senders[i], &flow, KIND_SYN);
+			expect(send_frame(&senders[i], &syn), BH_DENY_DEFAULT, __FILE__, __LINE__);
+			judged(&senders[i], &over, &syn);
+			assert_int_equal(flow_count(&world.a), 1);
+		}
+	}
+}
+
 /* The time-outs that the page names are those of the programs' header. */
 static void test_timeouts(void **state)
 {
@@ -325,6 +352,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_tcp, world_reset),
+		cmocka_unit_test_setup(test_expired, world_reset),
 		cmocka_unit_test_setup(test_timeouts, world_reset),
 	};
 

@@ -15,6 +15,7 @@ sys.path.insert(0, __file__.rsplit("/", 1)[0])
 from lib import frames, tap
 from lib.attack import gets, gets_not
 from lib.host import run
+from lib.wire import SCTP, sctp_packet
 
 ALICE, BOB, FAR = "10.77.0.2", "10.77.0.3", "203.0.113.9"
 FAR6 = "2606:4700::9"
@@ -293,6 +294,43 @@ def test_errors(host):
     tap.expect(alice.exchange(connection, b"x" * 4000, 10), "the connection goes on")
 
 
+DATA, INIT, INIT_ACK, ABORT, COOKIE_ECHO, COOKIE_ACK = 0, 1, 2, 6, 10, 11
+
+
+def test_sctp(host):
+    """An SCTP association is opened by who may, and followed by its tags"""
+    alice, bob, _ = scene(host, POLICY + "  - { from: clients, to: servers, allow: sctp/5000 }\n")
+    tap.expect(alice.ping(BOB, 5), "they know one another")
+
+    def passes(sender, *packet):
+        receiver, source, destination = (bob, ALICE, BOB) if sender is alice else (alice, BOB, ALICE)
+        ports = (4000, 5000) if sender is alice else (5000, 4000)
+        segment = sctp_packet(*ports, *packet)
+        frame = frames.eth(receiver.mac(), sender.mac(), frames.IPV4, frames.ipv4(source, destination, SCTP, segment))
+        return gets(receiver, lambda: sender.send_frame("eth0", frame), segment, 0.5) is not None
+
+    alone = host.nft_alone
+    for what, sender, packet, expected in (
+        ("data without an association", alice, (0x22, DATA), False),
+        ("an INIT of who may not", bob, (0, INIT, 0x33), False),
+        ("INIT", alice, (0, INIT, 0x11), True),
+        ("INIT ACK", bob, (0x11, INIT_ACK, 0x22), True),
+        ("COOKIE ECHO", alice, (0x22, COOKIE_ECHO), True),
+        ("COOKIE ACK", bob, (0x11, COOKIE_ACK), True),
+        ("data", alice, (0x22, DATA), True),
+        ("data back", bob, (0x11, DATA), True),
+        ("data with another tag, for alice to drop; conntrack does it", bob, (0x12, DATA), not alone),
+        ("data back, after that", bob, (0x11, DATA), True),
+        ("an INIT against the flow; to conntrack it is an answer", bob, (0, INIT, 0x33), alone),
+    ):
+        tap.equal(passes(sender, *packet), expected, what)
+    if not alone:
+        tap.expect(passes(bob, 0x11, ABORT), "ABORT")
+        tap.expect(not passes(bob, 0, INIT, 0x33), "which gives no leave to open")
+        tap.expect(passes(alice, 0, INIT, 0x44), "the opener may, again")
+    host.wait_flow(from_="alice", verdict="deny", service="sctp/5000", **({} if alone else {"reason": "sctp-not-init"}))
+
+
 DATAGRAMS = itertools.count(1)
 
 
@@ -387,9 +425,11 @@ BOTH_GATES = [
     test_large_segments,
     test_path_mtu,
     test_errors,
+    test_sctp,
     test_parts,
     test_equal_addresses,
 ]
 
 if __name__ == "__main__":
-    tap.main(BOTH_GATES + [test_groups] + [tap.nft_alone(test) for test in BOTH_GATES], jobs=3)
+    OTHERS = [test_groups, tap.with_options(test_blind, "--no-tcx")]
+    tap.main(BOTH_GATES + OTHERS + [tap.nft_alone(test) for test in BOTH_GATES], jobs=3)

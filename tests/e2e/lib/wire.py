@@ -37,10 +37,10 @@ def crc32c(data):
     return struct.pack("<I", crc ^ 0xFFFFFFFF)
 
 
-def sctp_packet(source, destination, tag, chunk):
-    """One chunk, INIT (1) or INIT ACK (2), with the parameters that every chunk of that kind has."""
+def sctp_packet(source, destination, tag, chunk, initiate=1):
+    """One chunk, with the parameters that INIT (1) and INIT ACK (2) have, the initiate tag first; others need 16 bytes."""
     head = struct.pack("!HHI", source, destination, tag)
-    body = struct.pack("!BBHIIHHI", chunk, 0, 20, 1, 65535, 1, 1, 1)
+    body = struct.pack("!BBHIIHHI", chunk, 0, 20, initiate, 65535, 1, 1, 1)
     return head + crc32c(head + b"\0\0\0\0" + body) + body
 
 
