@@ -202,3 +202,17 @@ int file_make_directories(const char *path, unsigned int mode, struct error *err
 	}
 	return 0;
 }
+
+int file_check_directory(const char *path, bool sticky, struct error *error)
+{
+	char escaped[256];
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return file_error(error, -errno, "use directory", path);
+	if (S_ISDIR(status.st_mode) && (status.st_uid == 0 || status.st_uid == geteuid()) &&
+	    (!(status.st_mode & (S_IWGRP | S_IWOTH)) || (sticky && status.st_mode & S_ISVTX)))
+		return 0;
+	return error_set(error, -EPERM, "'%s' is not a directory that only root can write",
+			 text_escape(escaped, sizeof(escaped), path));
+}

@@ -24,6 +24,9 @@ int file_write(const char *path, const void *data, size_t size, struct error *er
 int file_write_as(const char *path, const void *data, size_t size, unsigned int mode, bool lasting,
 		  struct error *error);
 int file_make_directories(const char *path, unsigned int mode, struct error *error); /* like mkdir -p */
+/* -EPERM when another than root (or whoever we are) could put something else in the place of what is in there.
+ * `sticky`: a folder for all, as /tmp, is fine: there nobody can take away what is not his. */
+int file_check_directory(const char *path, bool sticky, struct error *error);
 
 static inline void cleanup_free(void *pointer)
 {

@@ -32,6 +32,8 @@ int host_lock_take(const char *run_dir, int *ret_fd, struct error *error)
 	int r;
 
 	r = file_make_directories(run_dir, 0755, error);
+	if (r == 0)
+		r = file_check_directory(run_dir, false, error);
 	if (r < 0)
 		return r;
 	r = lock_path(run_dir, path);

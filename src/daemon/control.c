@@ -594,6 +594,8 @@ static int socket_bind(struct control *control, const char *path, struct error *
 	if (slash && slash != directory) {
 		*slash = '\0';
 		r = file_make_directories(directory, 0755, error);
+		if (r == 0)
+			r = file_check_directory(directory, true, error);
 		if (r < 0)
 			return r;
 	}
@@ -602,7 +604,7 @@ static int socket_bind(struct control *control, const char *path, struct error *
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
 	if (fchmod(control->fd, 0600) < 0 || bind(control->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
-	if (control->has_group && (chown(path, (uid_t)-1, control->group) < 0 || chmod(path, 0660) < 0))
+	if (control->has_group && (lchown(path, (uid_t)-1, control->group) < 0 || chmod(path, 0660) < 0))
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
 	if (listen(control->fd, CLIENTS_MAX) < 0)
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));

@@ -341,6 +341,8 @@ static int daemon_start(struct daemon *daemon, struct error *error)
 	if (r == 0)
 		r = file_make_directories(daemon->options->state_dir, 0700, error);
 	if (r == 0)
+		r = file_check_directory(daemon->options->state_dir, false, error);
+	if (r == 0)
 		r = daemon_registry_load(daemon, error);
 	if (r == 0 && (r = loop_start(daemon)) < 0)
 		error_set(error, r, "the event loop: %s", strerror(-r));

@@ -244,6 +244,31 @@ static void test_only_what_root_alone_can_write_is_trusted(void **state)
 
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, enter_directory, leave_directory)
 
+static void test_a_directory_that_others_can_write_is_told(void **state)
+{
+	struct error error = {0};
+
+	(void)state;
+	assert_int_equal(mkdir("mine", 0755), 0);
+	assert_int_equal(file_check_directory("mine", false, &error), 0);
+	assert_int_equal(symlink("mine", "link"), 0);
+	assert_int_equal(file_check_directory("link", false, &error), 0);
+	assert_int_equal(chmod("mine", 0775), 0);
+	assert_int_equal(file_check_directory("link", true, &error), -EPERM);
+	assert_string_equal(error.text, "'link' is not a directory that only root can write");
+	assert_int_equal(chmod("mine", 01777), 0);
+	assert_int_equal(file_check_directory("mine", false, &error), -EPERM);
+	assert_int_equal(file_check_directory("mine", true, &error), 0);
+	assert_int_equal(file_check_directory("none", true, &error), -ENOENT);
+	assert_int_equal(file_write("file", "", 0, NULL), 0);
+	assert_int_equal(file_check_directory("file", true, &error), -EPERM);
+	if (geteuid() != 0)
+		return; /* root alone can give away */
+	assert_int_equal(chmod("mine", 0755), 0);
+	assert_int_equal(chown("mine", 65534, 65534), 0);
+	assert_int_equal(file_check_directory("mine", true, &error), -EPERM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +280,7 @@ int main(void)
 		IN_DIRECTORY(test_a_failed_write_leaves_the_old_content),
 		IN_DIRECTORY(test_a_symbolic_link_is_replaced_not_followed),
 		IN_DIRECTORY(test_directories_are_made_with_their_parents),
+		IN_DIRECTORY(test_a_directory_that_others_can_write_is_told),
 		IN_DIRECTORY(test_taking_moves_ownership),
 		IN_DIRECTORY(test_only_what_root_alone_can_write_is_trusted),
 	};
