@@ -130,6 +130,8 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c tests/bpf/bench*.c))
 TOOLS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 STATICS    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/e2e/*.c))
+# Preloaded into programs by tests.
+PRELOADS   := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/preload/*.c))
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_%,$(wildcard tests/fuzz/*.c))
 HELPERS    := $(filter-out tests/unit/test_% tests/bpf/test_% tests/bpf/bench% %.bpf.c,\
@@ -141,7 +143,7 @@ fuzz_object = $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(1))
 
 TEST_SOURCES := $(filter-out %.bpf.c,$(wildcard tests/unit/*.c tests/bpf/*.c tests/tools/*.c tests/lib/*.c))
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
-C_SOURCES    := $(SOURCES) $(MAINS) $(TEST_SOURCES) $(FUZZ_SOURCES) $(wildcard tests/e2e/*.c)
+C_SOURCES    := $(SOURCES) $(MAINS) $(TEST_SOURCES) $(FUZZ_SOURCES) $(wildcard tests/e2e/*.c tests/preload/*.c)
 OBJECTS      := $(call object,$(SOURCES) $(MAINS) $(TEST_SOURCES))
 FORMATTED    := $(sort $(wildcard src/*/*.[ch] tc-bpf/*.[ch] tests/*/*.[ch]))
 
@@ -151,7 +153,7 @@ FORMATTED    := $(sort $(wildcard src/*/*.[ch] tc-bpf/*.[ch] tests/*/*.[ch]))
 	format-check tidy cppcheck analyze install uninstall clean distclean help
 
 all: $(LIBRARY) $(PROGRAMS) $(HOOKS) ## the daemon, the command and the hooks
-build-tests: $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) $(STATICS) all ## the tests' programs
+build-tests: $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) $(STATICS) $(PRELOADS) all ## the tests' programs
 build-fuzz: $(FUZZERS) ## the fuzzers (clang)
 
 # The objects of main() are no part of the library: a test has its own.
@@ -224,6 +226,11 @@ $(STATICS): $(BUILD)/%: %.c Makefile
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CSTD) -O2 $(WARNINGS) -static -MMD -MP -MT $@ -MF $@.d -o $@ $<
+
+$(PRELOADS): $(BUILD)/%.so: %.c Makefile
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CSTD) -O2 $(WARNINGS) -shared -fPIC -MMD -MP -MT $@ -MF $@.d -o $@ $<
 
 # The library once more, by clang, so that the fuzzer sees which branches of it an input reaches.
 $(BUILD)/fuzz/obj/%.o: %.c Makefile
@@ -344,6 +351,6 @@ help: ## this list
 	@echo 'Variables: V=1 (show commands), BUILD=DIR, SANITIZE=1 (ASan and UBSan, in build-asan), WERROR=0, CC, CFLAGS, DESTDIR, prefix'
 
 -include $(OBJECTS:.o=.d)
--include $(addsuffix .d,$(TIDY) $(CPPCHECKED) $(ANALYZED) $(STATICS))
+-include $(addsuffix .d,$(TIDY) $(CPPCHECKED) $(ANALYZED) $(STATICS) $(PRELOADS))
 -include $(patsubst %.o,%.d,$(call fuzz_object,$(SOURCES) $(FUZZ_SOURCES)))
 -include $(patsubst %.bpf.c,$(BUILD)/gen/%.bpf.o.d,$(notdir $(BPF)))

@@ -272,7 +272,7 @@ static int compile_and_apply(struct daemon *daemon, bool new_policy, struct erro
 	if (r == 0)
 		r = gate_apply(daemon->gate, &next.gate, error);
 	if (r == 0) {
-		again = some_port_failed(&next);
+		again = some_port_failed(&next) || next.gate.ret_unfinished;
 		take_in_force(daemon, &next);
 		if (again) {
 			retry_later(daemon);

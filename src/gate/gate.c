@@ -99,6 +99,7 @@ static int turn_commit(struct gate *gate, struct gate_desired *desired, struct e
 		return result;
 	}
 	tc_gate_flip(gate->tc);
+	desired->ret_unfinished |= tc_gate_is_unfinished(gate->tc);
 	return 0;
 }
 

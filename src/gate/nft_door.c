@@ -415,6 +415,16 @@ static void bridge_output(struct render *render)
 	nft_rule_stamp(writer, bits(render), stamp(render, BH_CLASS_REMOTE));
 	nft_rule_verdict(writer, NF_ACCEPT, NULL);
 	end(render, "stacked on the bridge: not the host");
+	/* Without the inet table (somebody deleted it) what is routed comes here without a stamp: it is not the host's.
+	 */
+	if (render->settings->features.route) {
+		writer = rule(render, chain);
+		nft_rule_mark(writer, render->settings->mask, NFT_CMP_EQ, 0);
+		nft_rule_routed(writer);
+		nft_rule_stamp(writer, render->settings->mask, stamp(render, BH_CLASS_REMOTE));
+		nft_rule_verdict(writer, NF_ACCEPT, NULL);
+		end(render, "routed, and told by nobody from where");
+	}
 	writer = rule(render, chain);
 	nft_rule_mark(writer, render->settings->mask, NFT_CMP_EQ, 0);
 	nft_rule_stamp(writer, bits(render), stamp(render, BH_CLASS_HOST));

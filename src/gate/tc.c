@@ -236,8 +236,13 @@ void tc_gate_flip(struct tc_gate *tc)
 	tc->tai_offset = tc->next_tai_offset;
 	/* Only now is nobody left in the old slot: stale entries may go, and the slot may be filled anew. */
 	tc->settled = tc_grace(tc) == 0;
-	if (tc->settled)
-		tc_removals_run(tc, &tc->stale);
+	if (!tc->settled || tc_removals_run(tc, &tc->stale) < 0)
+		snprintf(tc->problem, sizeof(tc->problem), "entries that are no longer wanted could not be taken out");
+}
+
+bool tc_gate_is_unfinished(const struct tc_gate *tc)
+{
+	return tc->problem[0] != '\0';
 }
 
 void tc_gate_ahead(struct tc_gate *tc, const struct gate_desired *desired)

@@ -171,9 +171,16 @@ int tc_removals_add(struct tc_removals *removals, enum tc_map map, const void *k
 	return 0;
 }
 
-void tc_removals_run(const struct tc_gate *tc, struct tc_removals *removals)
+int tc_removals_run(const struct tc_gate *tc, struct tc_removals *removals)
 {
-	for (size_t i = 0; i < removals->count; i++)
-		bpf_map_delete_elem(tc->maps[removals->items[i].map], removals->items[i].key);
+	int result = 0;
+
+	for (size_t i = 0; i < removals->count; i++) {
+		int rc = bpf_map_delete_elem(tc->maps[removals->items[i].map], removals->items[i].key);
+
+		if (rc < 0 && rc != -ENOENT)
+			result = rc;
+	}
 	removals->count = 0;
+	return result;
 }

@@ -63,7 +63,8 @@ static int flows_drop(struct tc_gate *tc, const struct tc_entries *gone)
 
 	tc_grace_shorten(tc);
 	result = tc_entries_write(tc->maps[TC_FLOWS], gone);
-	for (size_t i = 0; i < gone->count && result == 0; i++) {
+	/* One that could not be dropped gives way when its index is used again. */
+	for (size_t i = 0; i < gone->count; i++) {
 		uint32_t index;
 
 		memcpy(&index, gone->keys + i * sizeof(index), sizeof(index));
@@ -274,6 +275,19 @@ static int port_prepare(struct tc_gate *tc, struct gate_port *gate, struct tc_po
 	return result;
 }
 
+/* What fails once may be a moment's want of memory: nobody is cut off for it. */
+static void port_prepare_surely(struct tc_gate *tc, struct gate_port *gate, struct tc_port *port,
+				const struct tc_entries *kernel, bool *seen)
+{
+	bool was_open = port->written && (port->entry.flags & BH_PORT_OPEN);
+
+	if (port_prepare(tc, gate, port, kernel, seen) == 0 || !was_open)
+		return;
+	gate->ret_result = 0;
+	gate->ret_problem[0] = '\0';
+	port_prepare(tc, gate, port, kernel, seen);
+}
+
 static int own_stale(struct tc_gate *tc, const struct tc_entries *kernel, const bool *seen)
 {
 	int result = 0;
@@ -315,7 +329,7 @@ int tc_ports_prepare(struct tc_gate *tc, struct gate_desired *desired, struct er
 		if (!gate->open || !port)
 			continue;
 		if (gate->ret_result == 0)
-			port_prepare(tc, gate, port, &own, seen);
+			port_prepare_surely(tc, gate, port, &own, seen);
 		/* What can't be policed is shut, also if it was open: this one port's trouble, not the others'. */
 		if (gate->ret_result < 0 && gate->ret_result != -EEXIST && port->written)
 			port_shut(tc, port);

@@ -111,7 +111,7 @@ struct tc_removals {
 };
 int tc_removals_add(struct tc_removals *removals, enum tc_map map, const void *key, size_t key_size);
 struct tc_gate;
-void tc_removals_run(const struct tc_gate *tc, struct tc_removals *removals); /* and empties the list */
+int tc_removals_run(const struct tc_gate *tc, struct tc_removals *removals); /* all that can be; empties the list */
 
 /* ---- The gate ------------------------------------------------------------------------------------------------------
  */
@@ -140,7 +140,7 @@ struct nl_sock;
 
 struct tc_watch {
 	struct gate_callbacks callbacks;
-	struct loop_source *ring_source, *filter_source, *pin_source, *line_timer;
+	struct loop_source *ring_source, *filter_source, *pin_source, *pin_timer, *line_timer;
 	struct ring_buffer *ring;
 	size_t line_cursor;	 /* the port whose line of programs is looked at next */
 	struct nl_sock *filters; /* RTNLGRP_TC */

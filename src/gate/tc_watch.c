@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the kernel tells by itself: the programs' events, filters that others remove, pins that go; and, since it does
- * not tell of links that somebody detaches, a look at these each second. */
+ * not tell of links that somebody detaches, a look at some of these many times a second. */
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -15,11 +15,16 @@
 #include "base/file.h"
 #include "gate/tc_private.h"
 
-#define EVENTS_A_TURN	256u /* handed out before the loop looks at its other sources: a flood must not starve them */
-#define LINES_PERIOD_MS 1000
-/* Each look takes the kernel's lock of interfaces, less than a microsecond long, unless containers are just being
- * started: then others hold it for milliseconds, and the rest of the ports waits for the next second. */
+#define EVENTS_A_TURN 256u /* handed out before the loop looks at its other sources: a flood must not starve them */
+/* A look at a port takes a microsecond: a thousandth of a processor when there are so many ports that each turn is full
+ * (with 200 it takes five turns to see all), and less with fewer. */
+#define LINES_PERIOD_MS 40
+#define LINES_A_TURN	40u
+/* Each look takes the kernel's lock of interfaces. While containers are being started, others hold it for milliseconds:
+ * a turn that took so long is the last for a second. */
 #define LINES_TURN_NS 2000000u
+#define LINES_REST_MS 1000
+#define PINS_RETRY_MS 1000
 
 static int event_take(void *arg, void *data, size_t size)
 {
@@ -71,10 +76,30 @@ static bool pin_is_passing(const struct tc_gate *tc, const struct inotify_event 
 	       !tc_port_find(tc, ifindex);
 }
 
+static int pins_watch_directory(const struct tc_gate *tc)
+{
+	int result = inotify_add_watch(tc->watch.pins, tc->pin_dir, IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF);
+
+	return result < 0 ? -errno : 0;
+}
+
+/* The directory went with what was in it, or its file system: the next one is watched as soon as there is one, and
+ * looked at, since it was not from its first moment. */
+static void pins_look_again(struct loop *loop, void *arg)
+{
+	struct tc_gate *tc = arg;
+
+	(void)loop;
+	if (pins_watch_directory(tc) < 0)
+		loop_set_timer(tc->watch.pin_timer, PINS_RETRY_MS, 0);
+	else
+		drift_look(tc, tc_gate_check, "");
+}
+
 static void pins_read(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
 {
 	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-	bool look = false;
+	bool look = false, gone = false;
 	ssize_t size;
 
 	(void)loop;
@@ -85,10 +110,13 @@ static void pins_read(struct loop *loop, int fd, uint32_t epoll_events, void *ar
 		for (const char *at = buffer; at < buffer + size; at += sizeof(*event) + event->len) {
 			event = (const struct inotify_event *)at;
 			look |= !pin_is_passing(arg, event);
+			gone |= (event->mask & IN_IGNORED) != 0;
 		}
 	}
 	if (look)
 		drift_look(arg, tc_gate_check, "");
+	if (gone)
+		pins_look_again(loop, arg);
 }
 
 /* The netlink port of the first socket of a process is its process number. */
@@ -182,10 +210,14 @@ static int filters_watch(struct tc_gate *tc, struct loop *loop, struct error *er
 
 static int pins_watch(struct tc_gate *tc, struct loop *loop, struct error *error)
 {
+	int result;
+
 	tc->watch.pins = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (tc->watch.pins < 0 ||
-	    inotify_add_watch(tc->watch.pins, tc->pin_dir, IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF) < 0)
-		return error_set(error, -errno, "cannot watch %s: %s", tc->pin_dir, strerror(errno));
+	result = tc->watch.pins < 0 ? -errno : pins_watch_directory(tc);
+	if (result == 0)
+		result = loop_add_timer(loop, pins_look_again, tc, &tc->watch.pin_timer);
+	if (result < 0)
+		return error_set(error, result, "cannot watch %s: %s", tc->pin_dir, strerror(-result));
 	return loop_add_fd(loop, tc->watch.pins, EPOLLIN, pins_read, tc, &tc->watch.pin_source);
 }
 
@@ -203,7 +235,7 @@ static void lines_look(struct loop *loop, void *arg)
 	struct tc_gate *tc = arg;
 	struct tc_watch *watch = &tc->watch;
 	uint64_t end = tc_boot_ns() + LINES_TURN_NS;
-	size_t left = map_count(tc->ports);
+	size_t count = map_count(tc->ports), left = count < LINES_A_TURN ? count : LINES_A_TURN;
 	bool lead = true;
 	void *value;
 
@@ -219,6 +251,7 @@ static void lines_look(struct loop *loop, void *arg)
 		port = value;
 		lead = !port->attached || port_leads(tc, port);
 	}
+	loop_set_timer(watch->line_timer, left && lead ? LINES_REST_MS : LINES_PERIOD_MS, 0);
 	if (!lead)
 		drift_look(tc, tc_gate_check, "");
 }
@@ -231,7 +264,7 @@ static int lines_watch(struct tc_gate *tc, struct loop *loop, struct error *erro
 		return 0;
 	result = loop_add_timer(loop, lines_look, tc, &tc->watch.line_timer);
 	if (result == 0)
-		result = loop_set_timer(tc->watch.line_timer, LINES_PERIOD_MS, LINES_PERIOD_MS);
+		result = loop_set_timer(tc->watch.line_timer, LINES_PERIOD_MS, 0);
 	return result < 0 ? error_set(error, result, "cannot make a timer: %s", strerror(-result)) : 0;
 }
 
@@ -265,6 +298,7 @@ void tc_watch_stop(struct tc_gate *tc)
 	loop_remove(watch->ring_source);
 	loop_remove(watch->filter_source);
 	loop_remove(watch->pin_source);
+	loop_remove(watch->pin_timer);
 	loop_remove(watch->line_timer);
 	ring_buffer__free(watch->ring);
 	if (watch->filters)

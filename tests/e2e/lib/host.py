@@ -96,6 +96,7 @@ class Host:
         self.daemon = None
         self.options = ()  # of every start of the daemon
         self.nft_alone = False  # every policy has `gates: [ nft ]`
+        self.environment = {}  # of every start, beside the test's own
         self.holder = False  # it would outlive a test that is killed, and keep its namespace
         self.containers = {}
         self.bridges = {}
@@ -234,7 +235,7 @@ class Host:
                 *self.options,
                 *options,
             ],
-            stdout=log, stderr=log, preexec_fn=die_with_parent,
+            stdout=log, stderr=log, preexec_fn=die_with_parent, env={**os.environ, **self.environment},
         )
         log.close()
         if wait:
