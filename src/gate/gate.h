@@ -99,7 +99,8 @@ struct gate_desired {
 	size_t bridge_count;
 	const struct gate_published *published;
 	size_t published_count;
-	/* Filled by gate_apply(): all is in force, but for a detail that could not be done: to be applied again soon. */
+	/* Filled by gate_apply(): all is in force, but for a detail that could not be done: to be applied again soon.
+	 */
 	bool ret_unfinished;
 	bool reject; /* `refuse: reject`: who sends what the policy refuses is told */
 };

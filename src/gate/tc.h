@@ -19,7 +19,7 @@ int tc_gate_prepare(struct tc_gate *tc, struct gate_desired *desired, bool host_
 void tc_gate_flip(struct tc_gate *tc);	  /* can't fail */
 /* But a detail beside it may have: another apply makes it good. */
 bool tc_gate_is_unfinished(const struct tc_gate *tc);
-void tc_gate_cancel(struct tc_gate *tc);  /* instead of the flip: what was prepared is dropped, new ports stay closed */
+void tc_gate_cancel(struct tc_gate *tc); /* instead of the flip: what was prepared is dropped, new ports stay closed */
 /* After the flip: ports that stay closed are made ready, as far as nobody waits for it. */
 void tc_gate_ahead(struct tc_gate *tc, const struct gate_desired *desired);
 /* The apply is over: what was changed in the kernel for its haste is put back. */

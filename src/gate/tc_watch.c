@@ -21,10 +21,11 @@
 #define LINES_PERIOD_MS 40
 #define LINES_A_TURN	40u
 /* Each look takes the kernel's lock of interfaces. While containers are being started, others hold it for milliseconds:
- * a turn that took so long is the last for a second. */
-#define LINES_TURN_NS 2000000u
-#define LINES_REST_MS 1000
-#define PINS_RETRY_MS 1000
+ * a turn ends then, and the next one waits so many times as long as it took. */
+#define LINES_TURN_NS	  2000000u
+#define LINES_REST_TIMES  20
+#define LINES_REST_MAX_MS 1000
+#define PINS_RETRY_MS	  1000
 
 static int event_take(void *arg, void *data, size_t size)
 {
@@ -234,8 +235,9 @@ static void lines_look(struct loop *loop, void *arg)
 {
 	struct tc_gate *tc = arg;
 	struct tc_watch *watch = &tc->watch;
-	uint64_t end = tc_boot_ns() + LINES_TURN_NS;
+	uint64_t begin = tc_boot_ns(), end = begin + LINES_TURN_NS;
 	size_t count = map_count(tc->ports), left = count < LINES_A_TURN ? count : LINES_A_TURN;
+	int64_t rest_ms;
 	bool lead = true;
 	void *value;
 
@@ -251,7 +253,10 @@ static void lines_look(struct loop *loop, void *arg)
 		port = value;
 		lead = !port->attached || port_leads(tc, port);
 	}
-	loop_set_timer(watch->line_timer, left && lead ? LINES_REST_MS : LINES_PERIOD_MS, 0);
+	rest_ms = (int64_t)(tc_boot_ns() - begin) * LINES_REST_TIMES / 1000000;
+	if (rest_ms < LINES_PERIOD_MS)
+		rest_ms = LINES_PERIOD_MS;
+	loop_set_timer(watch->line_timer, rest_ms < LINES_REST_MAX_MS ? rest_ms : LINES_REST_MAX_MS, 0);
 	if (!lead)
 		drift_look(tc, tc_gate_check, "");
 }

@@ -166,6 +166,19 @@ static int entry_resolve(struct port_watch *watch, struct entry *entry)
 	return 0;
 }
 
+/* What fails once may be a moment's want of memory or descriptors: an open port is not closed for it. */
+static int entry_resolve_surely(struct port_watch *watch, struct entry *entry)
+{
+	int r = entry_resolve(watch, entry);
+
+	if (r == 0 || r == -ENOENT || !entry->adopted)
+		return r;
+	r = entry_resolve(watch, entry);
+	if (r == 0)
+		entry->missing[0] = '\0';
+	return r;
+}
+
 int evidence_owner(const struct runtime_question *question, const char *name, const char *runtime,
 		   struct evidence *evidence, char reason[REASON_MAX])
 {
@@ -383,7 +396,7 @@ void entry_look(struct port_watch *watch, struct entry *entry)
 		entry_forget(entry);
 	/* A port by claim is read again each time: it may have an address of another family by now. */
 	if ((!entry->verified || !entry->adopted || entry->evidence.claim || has_more_pins(watch, entry)) &&
-	    entry_resolve(watch, entry) < 0)
+	    entry_resolve_surely(watch, entry) < 0)
 		return;
 	switch (runtimes_ask(watch, entry, &evidence, &runtime)) {
 	case RUNTIME_OWNS:

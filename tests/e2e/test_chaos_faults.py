@@ -86,7 +86,7 @@ class Two:
                 return port, back
         return None, back
 
-    def expect(self, ports, when, patience=1.0):
+    def expect(self, ports, when, patience=5.0):
         port, back = self.in_force(patience)
         tap.expect(port in ports, f"{when}: in force is {port}, not one of {ports}; what came back: {sorted(back)}")
         return port
@@ -127,13 +127,13 @@ def one_fault(host, faults, two, old, nth, error):
     two.expect({True: [new], False: [old], None: [old, new]}[said], when)
     host.reload()
     two.expect([new], f"{when}; the next try")
-    wait_until(lambda: host.ask("status")["health"] == "ok", 10, f"{when}: health after the next try")
+    chaos.wait_whole(host, f"{when}; the next try")
     return new, name, count
 
 
 def each_call(host, *options):
     faults, two = start(host, *options)
-    step = chaos.times(12, 1)
+    step = chaos.times(30, 1)
     in_force, failed, tried = PORTS[0], {}, 0
     for error in ERRORS:
         nth = random.randrange(step)

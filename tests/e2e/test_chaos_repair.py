@@ -8,7 +8,6 @@ import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
 from lib import chaos, recovery, tap
-from lib.host import wait_until
 
 LOSSY = "no part of a gate, no passage"
 # What comes from outside is judged at the container's port alone: without the program there, for as long as that takes.
@@ -26,7 +25,7 @@ def disturbed(host, traffic, disturbances, but=None):
     for disturbance in disturbances:
         for _ in range(chaos.times(3, 100)):
             disturbance.once()
-            wait_until(lambda: host.ask("status")["health"] == "ok", 30, f"health after: {disturbance.name}")
+            chaos.wait_whole(host, disturbance.name)
         print(f"# {disturbance.told()}")
         traffic.no_leak(disturbance.name, but)
     host.wait_open()

@@ -67,6 +67,15 @@ def scene(host):
     host.policy(POLICY)
 
 
+def wait_whole(host, when):
+    """Until the daemon finds nothing amiss; what it finds, if that does not come."""
+    try:
+        wait_until(lambda: host.ask("status")["health"] == "ok", PATIENCE, "")
+    except TimeoutError:
+        status = host.ask("status")
+        raise AssertionError(f"{when}: not whole: {status['health']}, {status.get('problems')}, {status['gate']}") from None
+
+
 # ---- what must not pass
 
 
