@@ -337,6 +337,22 @@ static void out_closes(void)
 	assert_int_equal(out_flow().tcp_state, BH_TCP_TIME_WAIT);
 }
 
+/* Both close before either has heard of it (RFC 9293, 3.6, case 3). */
+static void test_simultaneous_close(void **state)
+{
+	(void)state;
+	out_opens();
+	OUT_SENDS(BH_ALLOW_FLOW, .flags = FIN | ACK, .seq = 101, .ack = 501);
+	OUT_GETS(BH_ALLOW_FLOW, .flags = FIN | ACK, .seq = 501, .ack = 101);
+	assert_int_equal(out_flow().tcp_state, BH_TCP_CLOSING);
+	OUT_SENDS(BH_ALLOW_FLOW, .flags = ACK, .seq = 102, .ack = 502);
+	assert_int_equal(out_flow().tcp_state, BH_TCP_CLOSING);
+	OUT_GETS(BH_ALLOW_FLOW, .flags = ACK, .seq = 502, .ack = 101); /* not yet of the FIN */
+	assert_int_equal(out_flow().tcp_state, BH_TCP_CLOSING);
+	OUT_GETS(BH_ALLOW_FLOW, .flags = ACK, .seq = 502, .ack = 102);
+	assert_int_equal(out_flow().tcp_state, BH_TCP_TIME_WAIT);
+}
+
 /* The same ports again within TIME-WAIT: a new flow, judged as one, in either direction. */
 static void test_time_wait_reuse(void **state)
 {
@@ -514,6 +530,7 @@ int main(void)
 		cmocka_unit_test_setup(test_blind_opener, world_reset),
 		cmocka_unit_test_setup(test_half_open_times_out, world_reset),
 		cmocka_unit_test_setup(test_half_open_is_counted, world_reset),
+		cmocka_unit_test_setup(test_simultaneous_close, world_reset),
 		cmocka_unit_test_setup(test_time_wait_reuse, world_reset),
 		cmocka_unit_test_setup(test_time_wait_is_no_leave, world_reset),
 		cmocka_unit_test_setup(test_forgotten, world_reset),

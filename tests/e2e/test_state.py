@@ -349,8 +349,13 @@ def in_parts(source, destination, mark, cuts):
 
 
 def test_parts(host):
-    """Of a datagram in parts only one that came in order, from its first part on, is put together at its end"""
-    alice, bob, _ = scene(host)
+    """Of a datagram in parts, between containers only one that came in order, from its first part on, is put together"""
+    alice, bob, far = scene(host, POLICY + "  - { from: world, to: clients, allow: ping }\n")
+    # What is routed, the host's conntrack has put together before, and sends on in order.
+    uplink, mark = run("cat", "/sys/class/net/up0/address").strip(), frames.marker()
+    parts = list(in_parts(FAR, ALICE, mark, ((64, 128), (128, 152), (0, 64))))
+    answered = gets(far, lambda: far.call(inject_all, uplink, far.mac(), parts), mark, 5)
+    tap.expect(answered, "from outside, in any order")
     for source, destination in ((ALICE, BOB), ("fd77::2", "fd77::3")):
         tap.expect(alice.ping(destination, 5), f"{destination} answers")  # and the neighbours know one another
         for what, cuts, passes in (
