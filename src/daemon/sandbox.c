@@ -21,8 +21,9 @@
 
 const struct sandbox_capability sandbox_capabilities[] = {
 	{"net_admin", CAP_NET_ADMIN, false, "links, filters, nftables, connection tracking, large netlink buffers"},
-	{"bpf", CAP_BPF, false, "programs and maps; before Linux 5.8 that is sys_admin's"},
-	{"perfmon", CAP_PERFMON, false, "the verifier takes the programs' use of pointers only with it"},
+	{"bpf", CAP_BPF, false, "programs and maps (sys_admin has it too, and alone before Linux 5.8)"},
+	{"perfmon", CAP_PERFMON, false,
+	 "the programs' use of pointers (sys_admin has it too, and alone before Linux 5.8)"},
 	{"sys_admin", CAP_SYS_ADMIN, false,
 	 "entering containers' network namespaces, and finding programs and maps by their numbers"},
 	{"net_broadcast", CAP_NET_BROADCAST, false, "events from other network namespaces"},
