@@ -16,6 +16,7 @@ struct differ_case {
 	int64_t now; /* at which the readings are asked, in ns since the epoch */
 	struct registry *registry;
 	struct table *table;
+	uint32_t *permits; /* enum permit, by port */
 };
 
 /* A frame at a port of the case's world. */
@@ -43,6 +44,7 @@ enum differ_expected { DIFFER_EITHER, DIFFER_PASS, DIFFER_DROP };
 struct differ_answer {
 	enum differ_expected expected;
 	bool pass;
+	bool answered;		 /* with `refuse: reject`: not passed, and its sender is told */
 	bool reason_differs;	 /* it does what it should, for another reason */
 	uint8_t expected_reason; /* 0: none in particular */
 	uint8_t reason;		 /* 0: not looked at */
@@ -54,6 +56,10 @@ struct differ_answer {
 int differ_case_load(const struct policy *policy, const struct world *where, int64_t now, struct differ_case *ret_case,
 		     struct error *error);
 void differ_case_free(struct differ_case *made);
+
+/* What must come of a frame: fills `expected`, `expected_reason`, `flow`, `allow`, `audit`, `why`. */
+void differ_expect(const struct differ_case *made, const struct differ_frame *frame, const struct plain_packet *plain,
+		   struct differ_past *past, struct differ_answer *answer);
 
 /* No flows and no datagrams are known from here on. */
 void differ_forget(struct differ_past *past);

@@ -345,30 +345,40 @@ static void read_arp(struct bytes left, struct plain_packet *packet)
 		packet->server = true; /* of a MAC that is not the sender's */
 }
 
+/* What comes behind the addresses, or behind one tag: two are nobody's to send. */
+static void read_by_type(uint16_t type, struct bytes left, struct plain_packet *packet)
+{
+	bool tag = type == 0x8100 || type == 0x88a8;
+
+	if (tag && packet->tagged)
+		return bad(packet, "two VLAN tags");
+	if (tag && left.size < 4)
+		return bad(packet, "a VLAN tag cut short");
+	if (tag) {
+		packet->tagged = true;
+		type = be16(left.at + 2);
+		skip(&left, 4);
+		return read_by_type(type, left, packet);
+	}
+	if (type == 0x0800)
+		return read_ipv4(left, packet);
+	if (type == 0x86dd)
+		return read_ipv6(left, packet);
+	if (type == 0x0806)
+		return read_arp(left, packet);
+	bad(packet, "neither IPv4, IPv6 nor ARP");
+}
+
 void plain_packet_read(const uint8_t *frame, size_t size, struct plain_packet *ret_packet)
 {
 	struct plain_packet packet = {.kind = PLAIN_OPENS};
-	struct bytes left = {frame, size};
-	uint16_t type = 0;
 
 	if (size < 14) {
 		bad(&packet, "a frame cut short");
 	} else {
 		memcpy(packet.target_mac, frame, 6);
 		memcpy(packet.source_mac, frame + 6, 6);
-		type = be16(frame + 12);
-		skip(&left, 14);
-	}
-	packet.tagged = type == 0x8100 || type == 0x88a8;
-	if (packet.kind == PLAIN_OPENS) {
-		if (type == 0x0800)
-			read_ipv4(left, &packet);
-		else if (type == 0x86dd)
-			read_ipv6(left, &packet);
-		else if (type == 0x0806)
-			read_arp(left, &packet);
-		else
-			bad(&packet, "neither IPv4, IPv6 nor ARP");
+		read_by_type(be16(frame + 12), (struct bytes){frame + 14, size - 14}, &packet);
 	}
 	*ret_packet = packet;
 }

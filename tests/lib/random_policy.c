@@ -221,6 +221,8 @@ static const char *const builtin_ends[] = {
 	"any", "any", "host", "world", "internet", "private", "metadata", "multicast", "unassigned",
 };
 
+static const char *const permits[] = {"spoof", "dhcp-server", "router", "vlan"};
+
 static const char *const logs[] = {"none", "denied", "all"};
 
 /* ---- The policy ---- */
@@ -249,6 +251,8 @@ static void write_settings(struct random_state *random, struct text *text)
 		text_appendf(text, "  host_to_containers: %s\n", random_chance(random, 50) ? "allow" : "deny");
 	if (random_chance(random, 40))
 		text_appendf(text, "  log: %s\n", PICK(random, logs));
+	if (random_chance(random, 30))
+		text_append(text, "  refuse: reject\n");
 	if (random_chance(random, 30))
 		text_append(text, "  metadata: [ 10.9.9.9, \"2001:db8:5:1::7\", 10.0.1.77 ]\n");
 	if (random_chance(random, 50))
@@ -285,6 +289,11 @@ static void write_zone_switches(struct random_state *random, struct text *text)
 		text_appendf(text, "    mode: %s\n", random_chance(random, 80) ? "audit" : "enforce");
 	if (random_chance(random, 40))
 		text_appendf(text, "    log: %s\n", PICK(random, logs));
+	if (random_chance(random, 25)) {
+		text_append(text, "    permit: ");
+		write_list(random, text, permits, COUNT(permits), 2);
+		text_append(text, "\n");
+	}
 }
 
 static void write_zones(struct random_state *random, struct text *text)

@@ -30,7 +30,7 @@
 #define TRY_FRAMES_MAX 64
 
 static struct {
-	unsigned long long policies, verdicts, flows, allowed, audited, refused, dropped, parts, either;
+	unsigned long long policies, verdicts, flows, allowed, audited, refused, dropped, parts, either, answered;
 } sum;
 
 static void die(const char *what)
@@ -74,7 +74,10 @@ static json_t *frame_json(const struct differ_case *made, const struct differ_fr
 static void answer_words(const struct differ_answer *answer, char *buffer, size_t size)
 {
 	snprintf(buffer, size, "expected: %s (%s); the program: %s, reason %u%s",
-		 answer->expected == DIFFER_PASS ? "pass" : "drop", answer->why, answer->pass ? "pass" : "drop",
+		 answer->expected == DIFFER_PASS ? "pass" : "drop", answer->why,
+		 answer->pass	    ? "pass"
+		 : answer->answered ? "answer"
+				    : "drop",
 		 answer->reason, answer->reason_differs ? ", which is another than should be" : "");
 }
 
@@ -105,6 +108,7 @@ static void count(const struct differ_answer *answer)
 	sum.audited += answer->flow && answer->audit;
 	sum.refused += answer->flow && !answer->allow && !answer->audit;
 	sum.dropped += !answer->flow && answer->expected == DIFFER_DROP;
+	sum.answered += answer->answered;
 	sum.either += answer->expected == DIFFER_EITHER;
 	sum.parts += !answer->flow && answer->expected == DIFFER_PASS;
 }
@@ -185,9 +189,9 @@ static int run(uint64_t seed, unsigned long policies, unsigned long frame_count)
 		if (!policy_run(seed + i, frame_count))
 			return 1;
 	printf("{\"policies\":%llu,\"verdicts\":%llu,\"flows\":%llu,\"allowed\":%llu,\"audited\":%llu,\"refused\":%llu,"
-	       "\"dropped\":%llu,\"parts\":%llu,\"either\":%llu}\n",
-	       sum.policies, sum.verdicts, sum.flows, sum.allowed, sum.audited, sum.refused, sum.dropped, sum.parts,
-	       sum.either);
+	       "\"dropped\":%llu,\"answered\":%llu,\"parts\":%llu,\"either\":%llu}\n",
+	       sum.policies, sum.verdicts, sum.flows, sum.allowed, sum.audited, sum.refused, sum.dropped, sum.answered,
+	       sum.parts, sum.either);
 	return 0;
 }
 
