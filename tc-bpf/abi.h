@@ -438,7 +438,7 @@ BH_ASSERT_SIZE(struct bh_event, 96);
  *   port_state     ARRAY[BH_PORTS_MAX]          quotas and event buckets (private to the programs)
  *   fragments      ARRAY[BH_PORTS_MAX * BH_FRAGMENTS_PER_PORT]  (private to the programs)
  *   revoked        LRU_HASH          bh_revoked_key → bh_flow
- *   answers        ARRAY[BH_PORTS_MAX]          how many were given (private to the programs)
+ *   answers        ARRAY[2 * BH_PORTS_MAX]      how many were given (private to the programs)
  *   answer_space   PERCPU_ARRAY[1]              where an answer is made (private to the programs)
  *   published      HASH              bh_published_key → u8
  *   rule_counters  PERCPU_ARRAY[BH_DECISIONS_MAX] of bh_counter

@@ -143,6 +143,11 @@ static __always_inline int gate(struct __sk_buff *skb, const __u32 direction)
 		reason = gate_judge(skb, &packet, port);
 	else
 		reason = BH_DROP_CLOSED;
+	if (unlikely(reason >= BH_DENY_RULE) && reason != BH_DROP_CLOSED && answer_returns(skb, &packet, settings)) {
+		packet.flags &= ~(PACKET_LOG | PACKET_AUDITED);
+		packet.decision = packet.staged = 0;
+		reason = BH_ALLOW_ANSWER;
+	}
 	if (unlikely(packet.flags & PACKET_FIRST))
 		reason = gate_first(&packet, port, reason);
 	passes = packet_passes(&packet, reason);

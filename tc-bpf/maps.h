@@ -190,14 +190,15 @@ struct {
 	__type(value, struct fragment);
 } fragments SEC(".maps");
 
-/* Answers given to a port: the generic cell rate algorithm, as for events. */
+/* Answers given at a port, first those to its container, then those to who sends to it: the generic cell rate
+ * algorithm, as for events. */
 struct answer_bucket {
 	__u32 port_id; /* whose: an index is used again */
 	__u32 full_at;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, BH_PORTS_MAX);
+	__uint(max_entries, 2 * BH_PORTS_MAX);
 	__type(key, __u32);
 	__type(value, struct answer_bucket);
 } answers SEC(".maps");
@@ -208,7 +209,8 @@ struct {
 #define ANSWER_MAX (ANSWER_IP + 1280u)
 struct answer_space {
 	__u8 bytes[ANSWER_MAX];
-	struct bh_revoked_key revoked; /* then the key of a flow that is noted */
+	__u8 macs[12];		       /* of the packet: destination and source */
+	struct bh_revoked_key revoked; /* the key of a flow that is noted */
 } __attribute__((aligned(8)));
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -252,6 +252,7 @@ void port_state_clear(void)
 	for (uint32_t i = 0; i < 8; i++) {
 		map_put(MAP(port_state), &i, zero);
 		map_put(MAP(answers), &i, zero); /* smaller */
+		map_put(MAP(answers), &(uint32_t){i + BH_PORTS_MAX}, zero);
 	}
 	free(zero);
 }

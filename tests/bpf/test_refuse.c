@@ -321,16 +321,90 @@ static void test_never_answered(void **state)
 	SILENT(BH_DROP_VLAN, A_SENDS(.protocol = UDP, .tag = VLAN));
 	/* Later parts have no transport header. */
 	SILENT(BH_DROP_FRAGMENT, A_SENDS(.protocol = UDP, .fragment = 64, .fragment_id = 3, .payload = 8));
-	/* Nobody outside, and no neighbour. */
+	/* Nobody outside; and of this host nobody whose address is not his own. */
 	SILENT(BH_DENY_DEFAULT,
 	       run_to(&world.a, BH_CLASS_REMOTE,
 		      &(struct frame){.from = OUTSIDE, .to = "10.0.0.2", .protocol = TCP, .dport = 22, .flags = SYN}));
 	SILENT(BH_DENY_DEFAULT,
 	       run_to(&world.a, BACK,
-		      &(struct frame){.from = "10.0.0.3", .to = "10.0.0.2", .protocol = UDP, .dport = 22}));
+		      &(struct frame){.from = "10.0.0.4", .to = "10.0.0.2", .protocol = UDP, .dport = 22}));
+	SILENT(BH_DENY_DEFAULT,
+	       run_to(&world.a, ROUTER,
+		      &(struct frame){.from = "10.0.0.4", .to = "10.0.0.2", .protocol = UDP, .dport = 22}));
+	SILENT(BH_DENY_DEFAULT, run_to(&world.a, BACK,
+				       &(struct frame){.from = "10.0.0.3",
+						       .to = "10.0.0.2",
+						       .to_mac = "ff:ff:ff:ff:ff:ff",
+						       .protocol = UDP,
+						       .dport = 22}));
 	/* Not asked for. */
 	config_get()->reject = 0;
 	SILENT(BH_DENY_DEFAULT, A_SENDS(.protocol = UDP));
+}
+
+/* What the host, or another container by the host's NAT, sends to a port: its answer goes in there. */
+static void test_the_other_way(void **state)
+{
+	static const uint8_t gateway[6] = {2, 0, 0, 0, 0, 1};
+	static const struct {
+		const char *from;
+		uint32_t stamp;
+	} senders[] = {{"10.0.0.3", BACK}, {"10.0.0.1", BACK}, {"10.0.0.1", BH_CLASS_HOST}};
+
+	(void)state;
+	cell_deny(BH_CLASS_HOST, FRONT, BH_SERVICE_ANY, 30);
+	for (size_t i = 0; i < sizeof(senders) / sizeof(*senders); i++) {
+		run_to(&world.a, senders[i].stamp,
+		       &(struct frame){.from = senders[i].from,
+				       .to = "10.0.0.2",
+				       .protocol = TCP,
+				       .dport = 22,
+				       .flags = SYN,
+				       .seq = 70});
+		assert_true(last.answered);
+		assert_int_equal(last.mark, BH_CLASS_ANSWER << BH_STAMP_SHIFT_DEFAULT | 0x1234);
+		assert_memory_equal(left_frame, gateway, 6);
+		assert_memory_equal(left_frame + 6, world.a.map.mac, 6);
+		is_address(ETH + 12, "10.0.0.2");
+		is_address(ETH + 16, senders[i].from);
+		assert_int_equal(sum_of(left_frame + ETH, 20, 0), 0);
+		assert_int_equal(sum_of(left_frame + ETH + 20, 20, pseudo(ETH + 12, 8, TCP, 20)), 0);
+		is_reset(ETH + 20, 22, 40000, 0, 71, RST | ACK);
+		run_to(&world.a, senders[i].stamp,
+		       &(struct frame){.from = senders[i].from, .to = "10.0.0.2", .protocol = UDP, .dport = 22});
+		assert_true(last.answered);
+		is_address(ETH + 16, senders[i].from);
+		assert_int_equal(left_frame[ETH + 20], 3);
+		assert_int_equal(left_frame[ETH + 21], 13);
+		assert_int_equal(sum_of(left_frame + ETH + 20, last.size - ETH - 20, 0), 0);
+	}
+}
+
+/* There it is let in by its stamp, as the port's own, and by that alone. */
+static void test_the_other_way_in(void **state)
+{
+	struct frame reset = {.from = "10.0.0.2",
+			      .to = "10.0.0.1",
+			      .protocol = TCP,
+			      .sport = 22,
+			      .dport = 40000,
+			      .flags = RST | ACK,
+			      .ack = 71};
+	uint8_t buffer[FRAME_MAX + 64];
+	size_t size = frame_build(&reset, &world.a, true, buffer);
+
+	(void)state;
+	expect(run_raw(&world.a, true, BH_CLASS_ANSWER << BH_STAMP_SHIFT_DEFAULT | 0x1234, buffer, size, 0),
+	       BH_ALLOW_ANSWER, __FILE__, __LINE__);
+	assert_int_equal(last.mark, FRONT << BH_STAMP_SHIFT_DEFAULT | 0x1234);
+	for (uint32_t stamp = 0; stamp < 40; stamp++)
+		if (stamp != BH_CLASS_ANSWER)
+			expect(run_raw(&world.a, true, stamp << BH_STAMP_SHIFT_DEFAULT, buffer, size, 0),
+			       BH_DROP_TCP_NOT_SYN, __FILE__, __LINE__);
+	world.a.map.flags = 0;
+	port_set(&world.a);
+	expect(run_raw(&world.a, true, BH_CLASS_ANSWER << BH_STAMP_SHIFT_DEFAULT, buffer, size, 0), BH_DROP_CLOSED,
+	       __FILE__, __LINE__);
 }
 
 /* `permit: spoof`: a port may send from any address, and hears of its own alone. */
@@ -412,6 +486,8 @@ int main(void)
 		cmocka_unit_test_setup(test_a_flow_that_was_cut, setup),
 		cmocka_unit_test_setup(test_a_flow_that_was_cut_ends_inside_too, setup),
 		cmocka_unit_test_setup(test_never_answered, setup),
+		cmocka_unit_test_setup(test_the_other_way, setup),
+		cmocka_unit_test_setup(test_the_other_way_in, setup),
 		cmocka_unit_test_setup(test_a_permitted_source, setup),
 		cmocka_unit_test_setup(test_audit, setup),
 		cmocka_unit_test_setup(test_limit, setup),

@@ -342,7 +342,42 @@ def test_from_host(host):
     web, _, _ = start(host, REJECT.replace("refuse: reject", "refuse: reject, host_to_containers: deny"))
     for address in web.addresses:
         tap.equal(host.agent.call(open_tcp, address, 5433, PATIENCE), "ECONNREFUSED", f"TCP to {address}")
-        tap.equal(host.agent.call(send_refused, address, 5433), "EPERM", f"UDP to {address}")
+        if "gates: [ nft ]" in REJECT:
+            tap.equal(host.agent.call(send_refused, address, 5433), "EPERM", f"UDP to {address}")
+        else:
+            hears(host.agent, address, 5433, "from the host")
+
+
+def test_published(host):
+    """Where the host's NAT leads a container to a port that refuses it, the answer finds its way back"""
+    web, db, mallory = start(host)
+    host.bridge("br1", "10.78.0.1/24", "fd78::1/64")
+    far = host.container("far", "br1", ["10.78.0.2/24", "fd78::2/64"], labels={"tier": "db"})
+    host.wait_open()
+    far.listen("tcp", 5432)
+    far.listen("udp", 5432)
+    host.agent.run("nft", "add table inet docker; add chain inet docker pre { type nat hook prerouting priority -100; };"
+                   " add rule inet docker pre meta l4proto { tcp, udp } th dport 8080 ip daddr 10.77.0.1 dnat ip to 10.78.0.2:5432;"
+                   " add rule inet docker pre meta l4proto { tcp, udp } th dport 8080 ip6 daddr fd77::1 dnat ip6 to [fd78::2]:5432")  # fmt: skip
+    for address in ("10.77.0.1", "fd77::1"):
+        tap.expect(web.reach("tcp", address, 8080, PATIENCE), f"allowed, by {address}")
+        tap.equal(mallory.call(open_tcp, address, 8080, PATIENCE), "ECONNREFUSED", f"TCP by {address}")
+        heard = mallory.call(send_and_hear, address, socket.SOCK_DGRAM, 0, 8080, b"x" * 100, PATIENCE)
+        tap.equal(heard, PROHIBITED[":" in address], f"UDP by {address}")
+
+
+def test_cut_from_host(host):
+    """A connection of the host's own that a reload cuts ends at both ends"""
+    web, _, _ = start(host)
+    web.listen("tcp", 80)
+    connections = [host.agent.connect(address, 80) for address in web.addresses]
+    for connection in connections:
+        tap.expect(host.agent.exchange(connection, b"x", PATIENCE), "open before the change")
+    tap.equal(web.call(accepted), 2, "connections at web")
+    host.reload(REJECT.replace("refuse: reject", "refuse: reject, host_to_containers: deny"))
+    for connection in connections:
+        tap.equal(host.agent.call(ends, connection, b"y" * 5000, PATIENCE), "ECONNRESET", "the host's end")
+    wait_until(lambda: web.call(accepted) == 0, PATIENCE, "the container's ends are closed")
 
 
 def send_refused(_agent, address, port):
@@ -359,4 +394,5 @@ if __name__ == "__main__":
     tap.main([test_host, tap.with_options(test_host, "--no-owner", "--no-tcx"), test_containers, test_outside, test_drop, test_audit, test_cut,
               test_hostile, test_flood, test_forged, test_checksums,
               alone(test_host), alone(test_containers), alone(test_outside), alone(test_cut), alone(test_hostile),
-              alone(test_flood), alone(test_from_host)])
+              alone(test_flood), alone(test_from_host),
+              test_from_host, test_published, test_cut_from_host])
