@@ -250,6 +250,7 @@ static void from_outside(struct render *render)
 	int chain = nft_chain_add(render->ruleset, render->table, "from_outside");
 
 	set_stamp(render, chain, BH_CLASS_REMOTE, "from outside, whatever it says");
+	nft_guard_outside_render(render->ruleset, render->settings, render->door, render->table, chain);
 	for (size_t i = 0; i < render->door->via_count; i++)
 		nft_via_render(render->ruleset, render->settings, render->table, chain, &render->door->via[i],
 			       render->door->links, COUNTER_SUBNET);
@@ -667,7 +668,6 @@ static void inet_table(struct render *render)
 		bridges_add(render);
 		nft_judge_door_render(render->ruleset, render->settings, render->door);
 	} else {
-		nft_second_render(render->ruleset, render->settings, render->door);
 		nft_forward_render(render->ruleset, render->settings, render->door, PRIORITY_INPUT);
 	}
 	inet_output(render);

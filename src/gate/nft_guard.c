@@ -76,7 +76,7 @@ static const char *refusal_name(enum bh_reason reason)
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
 		if (refusals[i].reason == reason)
 			return refusals[i].name;
-	return "other"; /* all that are used stand there */
+	return NULL;
 }
 
 static void refusal_counter(struct nft_guard *guard, const char *name)
@@ -396,6 +396,26 @@ static void arp_render(struct nft_guard *guard)
 	nft_guard_rule(guard, chain);
 	nft_guard_goto(guard, "who_arp");
 	nft_neighbour_who_arp(guard);
+}
+
+void nft_guard_outside_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
+			      const struct nft_door *door, enum nft_table_index table, int chain)
+{
+	/* RFC 791, 3.1: all of flags and offset but "don't fragment". */
+	static const uint8_t parts[2] = {0x3f, 0xff}, whole[2];
+	struct nft_guard guard = {.ruleset = ruleset, .settings = settings, .door = door, .table = table};
+
+	nft_guard_local_add(&guard);
+	nft_guard_rule_of(&guard, chain, ETH_P_IP);
+	nft_rule_load(&guard.writer, NFT_PAYLOAD_NETWORK_HEADER, 6, sizeof(parts), 0);
+	nft_rule_under(&guard.writer, parts, sizeof(parts));
+	nft_rule_compare(&guard.writer, NFT_CMP_NEQ, whole, sizeof(whole));
+	nft_rule_address_in(&guard.writer, NFPROTO_IPV4, false, NFT_GUARD_LOCAL_4);
+	nft_guard_refuse(&guard, BH_DROP_SPOOFED_REMOTE);
+	nft_guard_rule_of(&guard, chain, ETH_P_IPV6);
+	nft_rule_extension(&guard.writer, IPPROTO_FRAGMENT);
+	nft_rule_address_in(&guard.writer, NFPROTO_IPV6, false, NFT_GUARD_LOCAL_6);
+	nft_guard_refuse(&guard, BH_DROP_SPOOFED_REMOTE);
 }
 
 void nft_guard_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door)

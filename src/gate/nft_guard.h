@@ -18,6 +18,12 @@
 /* Adds the sets, `who` and `own` to bridge, inet and arp (there `who` alone), and to inet `prerouting_whole`. */
 void nft_guard_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door);
 
+/* With programs or without, to bridge or inet and their chain for what comes from outside: no part of a datagram in a
+ * container's name. Whole ones are refused where they are judged; parts would be put together with the container's own
+ * before that (conntrack, also of what passes within a bridge where bridge netfilter is on). */
+void nft_guard_outside_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
+			      const struct nft_door *door, enum nft_table_index table, int chain);
+
 /* What a port may open: `quota`, or less where the kernel's table is small. */
 uint32_t nft_guard_flows_max(uint32_t quota);
 
@@ -47,6 +53,7 @@ struct nft_guard {
 #define NFT_GUARD_SPEAKS     "speaks" /* with a stamp */
 /* By address. */
 #define NFT_GUARD_LOCAL_4   "local_4" /* whoever is outside does not have these */
+#define NFT_GUARD_LOCAL_6   "local_6"
 #define NFT_GUARD_LOCAL_ND  "local_nd"
 #define NFT_GUARD_ANNOUNCED "announced" /* each address twice: ARP that asks for its own sender */
 #define NFT_GUARD_GROUPS_4  "groups_4"	/* nft_door.c */
@@ -97,6 +104,7 @@ void nft_guard_frame(struct nft_guard *guard, int chain, bool output);
 
 /* nft_guard_set.c */
 void nft_guard_sets_add(struct nft_guard *guard);
+void nft_guard_local_add(struct nft_guard *guard); /* local_4, local_6 */
 /* nft_guard_own.c */
 void nft_guard_own_render(struct nft_guard *guard);
 /* nft_guard_pair.c: of bridge. A rule that drops, untold, what has a container's stamp that is not with this port in

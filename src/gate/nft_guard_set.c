@@ -139,23 +139,33 @@ static void address_add_twice(struct nft_guard *guard, struct nft_set *set, cons
 	nft_element_add(guard->ruleset, set, &element);
 }
 
-static void local_add(struct nft_guard *guard)
+void nft_guard_local_add(struct nft_guard *guard)
 {
 	struct nft_set four = {.name = (char *)NFT_GUARD_LOCAL_4,
 			       .key_type = NFT_TYPE_IPADDR,
 			       .key_size = 4,
 			       .comment = "containers' and the host's: nobody outside has them"};
+	struct nft_set six = {.name = (char *)NFT_GUARD_LOCAL_6,
+			      .key_type = NFT_TYPE_IP6ADDR,
+			      .key_size = 16,
+			      .comment = "containers' and the host's: nobody outside has them"};
+
+	local_each(guard, ADDR_V4, false, address_add, nft_set_add(guard->ruleset, guard->table, &four));
+	local_each(guard, ADDR_V6, false, address_add, nft_set_add(guard->ruleset, guard->table, &six));
+}
+
+static void neighbours_add(struct nft_guard *guard)
+{
 	struct nft_set nd = {.name = (char *)NFT_GUARD_LOCAL_ND,
 			     .key_type = NFT_TYPE_INTEGER,
 			     .key_size = 16,
 			     .raw = {.offset = NFT_ND_TARGET, .length = 16},
-			     .comment = "the same, as a neighbour message's target"};
+			     .comment = "local_6, as a neighbour message's target"};
 	struct nft_set announced = {.name = (char *)NFT_GUARD_ANNOUNCED,
 				    .key_type = NFT_TYPE_CONCAT(NFT_TYPE_IPADDR, NFT_TYPE_IPADDR),
 				    .key_size = 8,
 				    .comment = "ARP that announces its sender's own address"};
 
-	local_each(guard, ADDR_V4, false, address_add, nft_set_add(guard->ruleset, guard->table, &four));
 	local_each(guard, ADDR_V6, false, address_add, nft_set_add(guard->ruleset, guard->table, &nd));
 	local_each(guard, ADDR_V4, true, address_add_twice, nft_set_add(guard->ruleset, guard->table, &announced));
 }
@@ -205,6 +215,6 @@ void nft_guard_sets_add(struct nft_guard *guard)
 	martians_add(guard);
 	if (guard->table != NFT_TABLE_BRIDGE)
 		return;
-	local_add(guard);
+	neighbours_add(guard);
 	nft_guard_pairs_add(guard);
 }

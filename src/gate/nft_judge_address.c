@@ -32,7 +32,6 @@ struct maps {
 	struct nft_ruleset *ruleset;
 	const struct nft_names *names;
 	uint8_t nfproto;
-	bool second; /* containers alone, as who is asked */
 	struct nft_set *addresses, *addresses_here, *owners, *owners_here, *containers, *ends;
 };
 
@@ -65,8 +64,6 @@ static void maps_make(struct maps *maps)
 	maps->addresses = set_of(maps, NFT_MAP_ADDRESSES, false, NFT_SET_VERDICTS, "who has an address");
 	maps->addresses_here =
 		set_of(maps, NFT_MAP_ADDRESSES_HERE, true, NFT_SET_VERDICTS, "who has an address that others have too");
-	if (maps->second)
-		return;
 	maps->owners = set_of(maps, NFT_MAP_OWNERS, false, NFT_SET_VERDICTS, "who may have asked");
 	maps->owners_here = set_of(maps, NFT_MAP_OWNERS_HERE, true, NFT_SET_VERDICTS,
 				   "who may have asked, of those with one address");
@@ -137,25 +134,23 @@ static void entry_render(const struct maps *maps, const struct table *table, con
 	const struct address_entry *general = entry->domain ? anywhere(table, &entry->addr) : NULL;
 	const char *to, *back;
 
-	if (entry->class >= maps->names->count || !maps->names->items[entry->class].name ||
-	    (maps->second && (entry->class == BH_CLASS_HOST || entry->class >= BH_CLASS_FIRST)))
+	if (entry->class >= maps->names->count || !maps->names->items[entry->class].name)
 		return;
 	to = maps->names->items[entry->class].to;
 	back = maps->names->items[entry->class].back;
 	if (entry->domain) {
 		if (is_family(&entry->addr, maps->nfproto) && (!general || general->class != entry->class)) {
 			address_put(maps, maps->addresses_here, entry->domain, &entry->addr, to);
-			if (!maps->second)
-				address_put(maps, maps->owners_here, entry->domain, &entry->addr, back);
+			address_put(maps, maps->owners_here, entry->domain, &entry->addr, back);
 		}
 		return;
 	}
-	if (maps->nfproto == NFPROTO_IPV6 && !maps->second)
+	if (maps->nfproto == NFPROTO_IPV6)
 		address_translate(maps, table, &entry->addr, to);
 	if (!is_family(&entry->addr, maps->nfproto))
 		return;
 	address_put(maps, maps->addresses, 0, &entry->addr, to);
-	if (maps->second || is_group(table, entry->class))
+	if (is_group(table, entry->class))
 		return;
 	address_put(maps, maps->owners, 0, &entry->addr, back);
 	if (entry->class == BH_CLASS_HOST)
@@ -177,16 +172,15 @@ static void prefix_map(struct nft_ruleset *ruleset, const char *name, uint8_t nf
 	nft_set_add(ruleset, NFT_TABLE_INET, &description);
 }
 
-void nft_judge_addresses(struct nft_ruleset *ruleset, const struct nft_door *door, bool second)
+void nft_judge_addresses(struct nft_ruleset *ruleset, const struct nft_door *door)
 {
 	for (size_t f = 0; f < sizeof(families); f++) {
-		struct maps maps = {.ruleset = ruleset, .names = door->names, .nfproto = families[f], .second = second};
+		struct maps maps = {.ruleset = ruleset, .names = door->names, .nfproto = families[f]};
 
 		maps_make(&maps);
 		for (size_t i = 0; door->table && door->names && i < door->table->addresses.count; i++)
 			entry_render(&maps, door->table, &door->table->addresses.items[i]);
-		if (!second)
-			prefix_map(ruleset, NFT_MAP_PREFIXES, families[f], "all other addresses");
+		prefix_map(ruleset, NFT_MAP_PREFIXES, families[f], "all other addresses");
 		prefix_map(ruleset, NFT_MAP_SOURCES, families[f], "who is remote");
 	}
 }
@@ -261,7 +255,7 @@ static int pieces_collect(const struct table *table, uint8_t nfproto, struct pie
 struct boundaries {
 	struct nft_ruleset *ruleset;
 	const struct nft_names *names;
-	struct nft_set *to, *is; /* `to` may be NULL */
+	struct nft_set *to, *is;
 	size_t size;
 	uint32_t class; /* from the last boundary on; BH_CLASS_NONE: none yet */
 	struct addr last;
@@ -273,8 +267,6 @@ static void boundary_put(struct boundaries *to, struct nft_set *set, const struc
 {
 	struct nft_element element = {.chain = end ? NULL : chain, .interval_end = end, .jump = jump};
 
-	if (!set)
-		return;
 	memcpy(element.key, addr->bytes, to->size);
 	nft_element_add(to->ruleset, set, &element);
 }
@@ -283,8 +275,7 @@ static void boundary_add(struct boundaries *to, const struct addr *addr, uint32_
 {
 	if (to->count && addr_equal(&to->last, addr)) {
 		/* Something longer begins at the same address: it decides. */
-		if (to->to)
-			to->to->elements.count -= to->count > 1 ? 2 : 1;
+		to->to->elements.count -= to->count > 1 ? 2 : 1;
 		to->is->elements.count -= to->count > 1 ? 2 : 1;
 		to->count--;
 	}
@@ -352,7 +343,7 @@ int nft_judge_prefixes(struct nft_ruleset *ruleset, const struct table *table, c
 		};
 		struct pieces pieces = {0};
 
-		rc = boundaries.is ? pieces_collect(table, families[f], &pieces) : -ENOMEM;
+		rc = boundaries.to && boundaries.is ? pieces_collect(table, families[f], &pieces) : -ENOMEM;
 		if (rc == 0)
 			pieces_flatten(&pieces, &boundaries);
 		array_free(&pieces);

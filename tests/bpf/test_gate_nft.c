@@ -354,8 +354,7 @@ static void desire_with_uplinks(struct gate_ignored *ignored, size_t count)
 {
 	size_t kept = 0;
 
-	/* What comes from outside is judged in inet, too. */
-	nft_lab_desire(POLICY "  - { from: 10.0.0.0/8, to: [ red, blue ], allow: udp/5000 }\n");
+	nft_lab_desire(POLICY);
 	for (size_t i = 0; i < lab->desired.port_count; i++) {
 		bool uplink = false;
 

@@ -3,13 +3,14 @@
 """Who one is, said in unusual ways: neighbour discovery with more than it should have, DHCP in others' names, roles that
 are played in fragments; and what permits allow."""
 
+import json
 import struct
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
 from lib import frames, tap
 from lib.attack import gets, gets_not, host_gets
-from lib.host import wait_until
+from lib.host import run, wait_until
 from test_spoof import MAC, POLICY, V4, V6, attempt, datagram, events, from_mallory, honest, refused, settle, three, to_alice
 
 
@@ -145,6 +146,94 @@ def test_roles_in_parts(host):
     honest(host)
 
 
+def test_parts_from_outside(host):
+    """A fragment from outside in a container's name is never put together with the container's own"""
+    three(host)
+    mallory, alice = host.containers["mallory"], host.containers["alice"]
+    run("ip", "link", "add", "up1", "type", "veth", "peer", "name", "up2")  # an uplink of the bridge
+    for name in ("up1", "up2"):
+        run("ip", "link", "set", name, "up")
+    run("ip", "link", "set", "up1", "master", "br0")
+    host.start()
+    host.wait_open()
+    settle(host)
+    for number, (book, wrap) in enumerate(((V4, part_4), (V6, part_6)), 1):
+        own = frames.marker()
+        segment = frames.udp_segment(book["mallory"], book["alice"], 4000, 80, bytes(40) + own)
+        first, later = wrap(book, segment[:24], 0, True, number), wrap(book, segment[24:], 24, False, number)
+        tap.expect(gets(alice, lambda: (mallory.send_frame("eth0", first), mallory.send_frame("eth0", later)), own), "its own parts arrive")
+        injected = swap_words(own)
+        forged = segment[:-len(own)] + injected
+        first, later = wrap(book, segment[:24], 0, True, number + 10), wrap(book, forged[24:], 24, False, number + 10)
+        send = lambda: (mallory.send_frame("eth0", first), host.agent.send_frame("up2", later))
+        tap.expect(gets_not(alice, send, injected), f"a part from outside in the name of {book['mallory']}")
+
+
+def swap_words(data):
+    """Other data with the same checksum (RFC 1071: the order of words does not matter)."""
+    half = len(data) // 4 * 2
+    return data[half : 2 * half] + data[:half] + data[2 * half :]
+
+
+def part_4(book, data, offset, more, identifier):
+    fragment = (0x2000 if more else 0) | offset // 8
+    return from_mallory(frames.IPV4, frames.ipv4(book["mallory"], book["alice"], 17, data, identifier=identifier, fragment=fragment))
+
+
+def part_6(book, data, offset, more, identifier):
+    head = struct.pack("!BBHI", 17, 0, offset | more, identifier)
+    return from_mallory(frames.IPV6, frames.ipv6(book["mallory"], book["alice"], 44, head + data))
+
+
+def test_routed_port(host):
+    """A port without a bridge, routed by the host: MAC, addresses, ARP, neighbour discovery and roles are its own as well"""
+    three(host)
+    lone_mac, lone, lone6 = "02:00:00:00:00:05", "10.88.0.2", "fd88::2"
+    box = host.container("lone", None, [], mac=lone_mac)
+    host.plug(box, None, [f"{lone}/24", f"{lone6}/64"], mac=lone_mac)
+    for address in ("10.88.0.1/24", "fd88::1/64"):
+        run("ip", "addr", "add", address, "dev", box.port, *(["nodad"] if ":" in address else []))
+    for family, gateway in (("-4", "10.88.0.1"), ("-6", "fd88::1")):
+        box.run("ip", family, "route", "add", "default", "via", gateway)
+    gateway_mac = json.loads(run("ip", "-j", "link", "show", box.port))[0]["address"]
+    alice = host.containers["alice"]
+    wait_until(lambda: box.ping(V4["alice"], 1) and box.ping(V6["alice"], 1), 10, "nobody polices: it reaches alice")
+    host.start()
+    host.wait_open("lone", "alice", "mallory", "bob")
+
+    def frame(ethertype, payload, source_mac=lone_mac, destination=gateway_mac):
+        return frames.eth(destination, source_mac, ethertype, payload)
+
+    for book, own in ((V4, lone), (V6, lone6)):
+        mark = frames.marker()
+        honest_frame = frame(frames.ip_type(own), datagram(own, book["alice"], mark))
+        tap.expect(box.ping(book["alice"], 3), "it reaches alice")
+        tap.expect(alice.ping(own, 3), "alice reaches it")
+        tap.expect(gets(alice, lambda: box.send_frame("eth0", honest_frame), mark), f"an honest frame arrives at {book['alice']}")
+    lla = frames.link_local(lone_mac)
+    stranger, stranger6 = "10.88.0.9", "fd88::9"
+    cases = [
+        ("another MAC", "source-mac", lambda m: frame(frames.IPV4, datagram(lone, V4["alice"], m), source_mac="02:00:00:00:00:99")),
+        ("another address", "source-address", lambda m: frame(frames.IPV4, datagram(stranger, V4["alice"], m))),
+        ("bob's address", "source-address", lambda m: frame(frames.IPV4, datagram(V4["bob"], V4["alice"], m))),
+        ("another IPv6 address", "source-address", lambda m: frame(frames.IPV6, datagram(stranger6, V6["alice"], m))),
+        ("loopback's address", "martian", lambda m: frame(frames.IPV4, datagram("127.0.0.1", V4["alice"], m))),
+        ("ARP for another address", "arp-spoof", lambda m: frame(frames.ARP, frames.arp(2, lone_mac, stranger, gateway_mac, "10.88.0.1"))),
+        (
+            "an advertisement of another address",
+            "nd-spoof",
+            lambda m: frame(frames.IPV6, frames.neighbour_advertisement(lone6, "fd88::1", stranger6, lone_mac)),
+        ),
+        ("a router advertisement", "router-advertisement", lambda m: frame(frames.IPV6, frames.router_advertisement(lla, lone_mac))),
+    ]
+    for what, reason, make in cases:
+        mark = frames.marker()
+        tap.expect(gets_not(alice, lambda: box.send_frame("eth0", make(mark)), mark), f"{what}: not to alice")
+        wait_until(lambda: events(host, reason=reason, from_="lone"), 3, f"an event {reason} of {what}")
+    for address in (stranger, stranger6):
+        tap.expect(lone_mac not in run("ip", "neigh", "show", address), f"the host does not believe it to be {address}")
+
+
 PERMITTED = POLICY.replace('"*" } }', '"*" }, permit: [ spoof, dhcp-server, router ] }')
 
 
@@ -193,5 +282,5 @@ def test_permits(host):
 
 
 if __name__ == "__main__":
-    TESTS = [test_neighbour_forms, test_dhcp_client, test_roles_in_parts, test_permits]
+    TESTS = [test_neighbour_forms, test_dhcp_client, test_roles_in_parts, test_parts_from_outside, test_routed_port, test_permits]
     tap.main([*TESTS, *map(tap.nft_alone, TESTS)], jobs=2)
