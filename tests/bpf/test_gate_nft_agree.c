@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The table and the nft rendering of it agree on what containers may send to the host: random policies, every sender,
- * random services; real packets through the kernel's rules, counted by the decision that took them.
+/* The table and the nft renderings of it agree: on what containers may send to the host, and, nftables alone, to one
+ * another. Random policies, senders, services; real packets through the kernel's rules, counted by the decision that took
+ * them.
  *
  * $SEED and $CASES choose others than the first ones. */
 #include <netinet/in.h>
@@ -20,14 +21,16 @@
 
 #define CASES	  12
 #define QUESTIONS 60 /* a sender */
+#define PAIRS	  5  /* a policy */
 #define HOUR	  (3600 * 1000000000ull)
 
 static struct {
 	struct random_case made;
 	struct random_state random;
 	struct table *table;
-	struct lab_box *box;
+	struct lab_box *box, *to; /* `to` NULL: the host */
 	uint8_t host_mac[6];
+	uint32_t asked_class; /* of the receiver */
 	uint64_t *counted; /* by decision, before the packets; then what is expected */
 	size_t asked, passed, refused;
 } subject;
@@ -97,7 +100,7 @@ static void put16(uint8_t *at, uint16_t value)
 	at[1] = (uint8_t)value;
 }
 
-#define BODY 24 /* of every packet: enough for a TCP header */
+#define BODY 32 /* of every packet: enough for a TCP header, and for what opens an SCTP association */
 
 static void body_put(uint8_t *body, const struct service_point *service)
 {
@@ -112,6 +115,10 @@ static void body_put(uint8_t *body, const struct service_point *service)
 	if (service->protocol == IPPROTO_TCP) {
 		body[12] = 5 << 4;
 		body[13] = 2; /* SYN */
+	} else if (service->protocol == IPPROTO_SCTP) {
+		body[12] = 1; /* RFC 9260: INIT, with nothing but what it must have */
+		put16(body + 14, BODY - 12);
+		body[19] = body[29] = body[31] = 1;
 	} else if (service->protocol == IPPROTO_UDP) {
 		put16(body + 4, BODY);
 	}
@@ -127,7 +134,7 @@ static size_t packet_v4(uint8_t *packet, const struct service_point *service)
 	packet[8] = 64;
 	packet[9] = service->protocol;
 	memcpy(packet + 12, subject.box->addresses[0].bytes, 4);
-	memcpy(packet + 16, (const uint8_t[]){10, 9, 0, 1}, 4);
+	memcpy(packet + 16, subject.to ? subject.to->addresses[0].bytes : (const uint8_t[]){10, 9, 0, 1}, 4);
 	put16(packet + 10, sum(packet, 20, 0));
 	body_put(body, service);
 	if (service->protocol == IPPROTO_ICMP)
@@ -149,8 +156,12 @@ static size_t packet_v6(uint8_t *packet, const struct service_point *service)
 	packet[6] = service->protocol;
 	packet[7] = 64;
 	memcpy(packet + 8, subject.box->addresses[1].bytes, 16);
-	memcpy(packet + 24, (const uint8_t[]){0xfd, 0x09}, 2);
-	packet[39] = 1;
+	if (subject.to) {
+		memcpy(packet + 24, subject.to->addresses[1].bytes, 16);
+	} else {
+		memcpy(packet + 24, (const uint8_t[]){0xfd, 0x09}, 2);
+		packet[39] = 1;
+	}
 	body_put(body, service);
 	pseudo = (uint32_t)(0xffff & ~sum(packet + 8, 32, 0)) + service->protocol + BODY;
 	put16(body + at, sum(body, BODY, pseudo));
@@ -162,7 +173,7 @@ static void packet_send(const struct service_point *service, bool v6)
 	uint8_t frame[14 + 40 + BODY];
 	size_t size;
 
-	memcpy(frame, subject.host_mac, 6);
+	memcpy(frame, subject.to ? subject.to->mac.bytes : subject.host_mac, 6);
 	memcpy(frame + 6, subject.box->mac.bytes, 6);
 	put16(frame + 12, v6 ? 0x86dd : 0x0800);
 	size = v6 ? packet_v6(frame + 14, service) : packet_v4(frame + 14, service);
@@ -177,6 +188,26 @@ static bool is_life(const struct service_point *service)
 	if (service->protocol == IPPROTO_ICMPV6)
 		return (type >= 131 && type <= 137) || type == 143;
 	return service->protocol == IPPROTO_IGMP;
+}
+
+/* Nothing that conntrack finds in it opens a flow; what a guard refuses; what the programs would see to otherwise. */
+static bool is_beyond_conntrack(const struct service_point *service)
+{
+	uint8_t type = (uint8_t)(service->port >> 8);
+
+	switch (service->protocol) {
+	case IPPROTO_ICMP: /* nf_conntrack_proto_icmp.c */
+		return type != 8 && type != 13 && type != 15 && type != 17;
+	case IPPROTO_ICMPV6:
+		return type != 128 && type != 139;
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		return false;
+	default:
+		return service->protocol == IPPROTO_GRE || service->protocol == IPPROTO_DCCP ||
+		       service->protocol == IPPROTO_UDPLITE || service->protocol == IPPROTO_PIM;
+	}
 }
 
 /* ---- Asking ---- */
@@ -202,9 +233,12 @@ static void counts_remember(void)
 static long passed_count(void)
 {
 	char line[128];
-	FILE *out = popen("nft reset counter inet after passed", "re");
+	FILE *out;
 	long packets = -1;
 
+	nft_lab_enter(subject.to);
+	out = popen("nft reset counter inet after passed", "re");
+	nft_lab_enter(NULL);
 	assert_non_null(out);
 	while (fgets(line, sizeof(line), out))
 		sscanf(line, " packets %ld", &packets);
@@ -259,7 +293,8 @@ static void sender_ask(const struct identity *identity)
 	int64_t clock = (int64_t)time(NULL) * 1000000000;
 	long passes = 0;
 
-	nft_lab_stamp(subject.box, identity->number);
+	if (!subject.to)
+		nft_lab_stamp(subject.box, identity->number);
 	counts_remember();
 	passed_count();
 	for (size_t i = 0; i < QUESTIONS; i++) {
@@ -272,9 +307,9 @@ static void sender_ask(const struct identity *identity)
 		v6 = service.protocol == IPPROTO_ICMPV6 ||
 		     ((service.protocol == IPPROTO_TCP || service.protocol == IPPROTO_UDP) &&
 		      random_chance(&subject.random, 50));
-		if (is_life(&service))
+		if (is_life(&service) || (subject.to && is_beyond_conntrack(&service)))
 			continue;
-		table_lookup(subject.table, identity->number, BH_CLASS_HOST, table_service(subject.table, &service),
+		table_lookup(subject.table, identity->number, subject.asked_class, table_service(subject.table, &service),
 			     clock, &verdict);
 		packet_send(&service, v6);
 		subject.counted[verdict.decision]++;
@@ -320,6 +355,7 @@ static void test_random_policies(void **state)
 	memset(&subject, 0, sizeof(subject));
 	subject.counted = calloc(BH_DECISIONS_MAX, sizeof(*subject.counted));
 	assert_non_null(subject.counted);
+	subject.asked_class = BH_CLASS_HOST;
 	subject.box = lab_box_add(&nft_lab.lab, "a");
 	lab_run(&nft_lab.lab, NULL,
 		"ip link set br0 address 02:00:00:00:00:01 && nft 'add table inet after; add counter inet after "
@@ -347,9 +383,103 @@ static void test_random_policies(void **state)
 	free(subject.counted);
 }
 
+/* ---- nftables alone: from container to container ---- */
+
+static void address_put(const struct addr *addr, uint32_t class)
+{
+	struct address_entry *entry = array_append(&subject.table->addresses);
+
+	assert_non_null(entry);
+	*entry = (struct address_entry){0, *addr, class};
+}
+
+static struct gate_port port_of(const struct lab_box *box, uint32_t identity)
+{
+	struct gate_port port = {.ifindex = box->ifindex,
+				 .domain = nft_lab.lab.bridge,
+				 .mac = box->mac,
+				 .addresses = box->addresses,
+				 .address_count = 2,
+				 .identity = identity,
+				 .open = true};
+
+	strcpy(port.name, box->interface);
+	return port;
+}
+
+/* The two boxes are who the policy is asked about. */
+static void pair_commit(uint32_t from, uint32_t to)
+{
+	struct gate_port ports[] = {port_of(subject.box, from), port_of(subject.to, to)};
+	struct gate_bridge bridge = {.name = "br0", .ifindex = nft_lab.lab.bridge};
+	struct gate_desired desired = {.table = subject.table,
+				       .ports = ports,
+				       .port_count = 2,
+				       .bridges = &bridge,
+				       .bridge_count = 1};
+	struct error error = {0};
+
+	array_free(&subject.table->addresses);
+	for (size_t i = 0; i < 2; i++) {
+		address_put(&subject.box->addresses[i], from);
+		address_put(&subject.to->addresses[i], to);
+	}
+	if (nft_gate_commit(nft_lab.nft, &desired, &error) < 0)
+		fail_msg("seed %llu: %s", (unsigned long long)subject.made.seed, error.text);
+	subject.asked_class = to;
+}
+
+static void pairs_ask(void)
+{
+	size_t count = subject.table->identities.count;
+
+	for (size_t i = 0; i < PAIRS; i++) {
+		const struct identity *from = &subject.table->identities.items[random_below(&subject.random, count)];
+		const struct identity *to = &subject.table->identities.items[random_below(&subject.random, count)];
+
+		pair_commit(from->number, to->number);
+		sender_ask(from);
+	}
+}
+
+static void test_random_pairs(void **state)
+{
+	uint64_t first = number_from("SEED", 1), cases = number_from("CASES", CASES);
+
+	(void)state;
+	memset(&subject, 0, sizeof(subject));
+	subject.counted = calloc(BH_DECISIONS_MAX, sizeof(*subject.counted));
+	assert_non_null(subject.counted);
+	subject.box = lab_box_add(&nft_lab.lab, "a");
+	subject.to = lab_box_add(&nft_lab.lab, "b");
+	/* What answers would be counted, too. */
+	lab_run(&nft_lab.lab, subject.to,
+		"nft 'add table inet after; add counter inet after passed; "
+		"add chain inet after first { type filter hook prerouting priority -500; policy drop; }; "
+		"add rule inet after first ip saddr 10.9.0.11 counter name passed; "
+		"add rule inet after first ip6 saddr fd09::11 counter name passed'");
+	lab_run(&nft_lab.lab, NULL, "ip link set br0 address 02:00:00:00:00:01");
+	nft_lab.options.nft_alone = true;
+	for (uint64_t seed = first; seed < first + cases; seed++) {
+		nft_lab_start();
+		/* The checksum of SCTP is another than the others'. */
+		lab_run(&nft_lab.lab, NULL, "sysctl -qw net.netfilter.nf_conntrack_checksum=0");
+		case_make(seed);
+		pairs_ask();
+		nft_lab_stop();
+		table_free(subject.table);
+		random_case_free(&subject.made);
+	}
+	print_message("%zu packets: %zu passed, %zu refused\n", subject.asked, subject.passed, subject.refused);
+	assert_true(subject.passed > subject.asked / 20);
+	assert_true(subject.refused > subject.asked / 20);
+	free(subject.counted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		{"test_random_pairs", test_random_pairs, nft_lab_setup, nft_lab_teardown, NULL},
 		{"test_random_policies", test_random_policies, nft_lab_setup, nft_lab_teardown, NULL},
 	};
 
