@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The table and the nft renderings of it agree: on what containers may send to the host, and, nftables alone, to one
- * another. Random policies, senders, services; real packets through the kernel's rules, counted by the decision that took
- * them.
+ * another. Random policies, senders, services; real packets through the kernel's rules, counted by the decision that
+ * took them.
  *
  * $SEED and $CASES choose others than the first ones. */
 #include <netinet/in.h>
@@ -31,7 +31,7 @@ static struct {
 	struct lab_box *box, *to; /* `to` NULL: the host */
 	uint8_t host_mac[6];
 	uint32_t asked_class; /* of the receiver */
-	uint64_t *counted; /* by decision, before the packets; then what is expected */
+	uint64_t *counted;    /* by decision, before the packets; then what is expected */
 	size_t asked, passed, refused;
 } subject;
 
@@ -309,8 +309,8 @@ static void sender_ask(const struct identity *identity)
 		      random_chance(&subject.random, 50));
 		if (is_life(&service) || (subject.to && is_beyond_conntrack(&service)))
 			continue;
-		table_lookup(subject.table, identity->number, subject.asked_class, table_service(subject.table, &service),
-			     clock, &verdict);
+		table_lookup(subject.table, identity->number, subject.asked_class,
+			     table_service(subject.table, &service), clock, &verdict);
 		packet_send(&service, v6);
 		subject.counted[verdict.decision]++;
 		if (verdict.staged)
@@ -412,11 +412,8 @@ static void pair_commit(uint32_t from, uint32_t to)
 {
 	struct gate_port ports[] = {port_of(subject.box, from), port_of(subject.to, to)};
 	struct gate_bridge bridge = {.name = "br0", .ifindex = nft_lab.lab.bridge};
-	struct gate_desired desired = {.table = subject.table,
-				       .ports = ports,
-				       .port_count = 2,
-				       .bridges = &bridge,
-				       .bridge_count = 1};
+	struct gate_desired desired = {
+		.table = subject.table, .ports = ports, .port_count = 2, .bridges = &bridge, .bridge_count = 1};
 	struct error error = {0};
 
 	array_free(&subject.table->addresses);

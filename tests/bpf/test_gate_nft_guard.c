@@ -70,6 +70,7 @@ static void test_the_ruleset_reads_well(void **state)
 	free(policy);
 	nft_lab_golden("alone-bridge.nft", "bridge");
 	nft_lab_golden("alone-arp.nft", "arp");
+	nft_lab_golden("alone-inet.nft", "inet");
 	nft_lab_reads_back();
 }
 
