@@ -149,7 +149,7 @@ FORMATTED    := $(sort $(wildcard src/*/*.[ch] tc-bpf/*.[ch] tests/*/*.[ch]))
 
 # ---- targets --------------------------------------------------------------------------------------------------------
 
-.PHONY: all build-tests build-fuzz test test-unit test-bpf test-golden test-scenarios test-e2e test-fuzz check format \
+.PHONY: all build-tests build-fuzz test test-unit test-bpf test-golden test-scenarios test-e2e test-attacks test-fuzz check format \
 	format-check tidy cppcheck analyze install uninstall clean distclean help
 
 all: $(LIBRARY) $(PROGRAMS) $(HOOKS) ## the daemon, the command and the hooks
@@ -253,7 +253,7 @@ $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libt
 RUN := tests/run --build $(BUILD)
 
 test: build-tests ## all tests (the kernel's and the end-to-end ones need root)
-	$(Q)$(RUN) unit golden bpf e2e
+	$(Q)$(RUN) unit golden bpf e2e attacks
 test-unit: build-tests ## unit tests; no privileges
 	$(Q)$(RUN) unit
 test-bpf: build-tests ## the eBPF programs by BPF_PROG_TEST_RUN; root
@@ -264,6 +264,8 @@ test-scenarios: build-tests ## tests/scenarios/*.yaml against every engine; root
 	$(Q)$(RUN) tests/e2e/test_scenarios.py
 test-e2e: build-tests ## real packets in private namespaces; root
 	$(Q)$(RUN) e2e
+test-attacks: build-tests ## what a hostile container tries; root
+	$(Q)$(RUN) attacks
 test-fuzz: build-fuzz ## each fuzzer over its corpus
 	$(Q)$(RUN) fuzz
 check: ## all that CI runs: both builds, format, tidy, all tests

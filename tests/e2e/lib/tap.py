@@ -108,14 +108,10 @@ def _finish(number, test, code, output, begin):
     return code in (0, 77)
 
 
-def main(tests, only=None, jobs=1):
-    """Runs the tests (functions that take a Host), `jobs` of them at a time. argv may name some of them."""
-    names = only or sys.argv[1:]
-    chosen = [test for test in tests if not names or test.__name__ in names]
-    print(f"1..{len(chosen)}", flush=True)
-    waiting = list(enumerate(chosen, 1))
+def _side_by_side(tests, jobs):
+    """Yields (number, test, exit code, output, when it began) of each, as they end."""
+    waiting = list(enumerate(tests, 1))
     running = {}
-    failed = 0
     while waiting or running:
         while waiting and len(running) < jobs:
             number, test = waiting.pop(0)
@@ -124,5 +120,26 @@ def main(tests, only=None, jobs=1):
         pid, status = os.wait()
         if pid in running:
             number, test, output, begin = running.pop(pid)
-            failed += not _finish(number, test, os.waitstatus_to_exitcode(status), output, begin)
-    sys.exit(1 if failed else 0)
+            yield number, test, os.waitstatus_to_exitcode(status), output, begin
+
+
+def main(tests, only=None, jobs=1):
+    """Runs the tests (functions that take a Host), `jobs` of them at a time. argv may name some of them."""
+    names = only or sys.argv[1:]
+    chosen = [test for test in tests if not names or test.__name__ in names]
+    print(f"1..{len(chosen)}", flush=True)
+    results = [_finish(*ended) for ended in _side_by_side(chosen, jobs)]
+    sys.exit(0 if all(results) else 1)
+
+
+def main_groups(groups, planned, jobs=1):
+    """Runs functions that take a Host and print results of their own, `planned` of them in all."""
+    print(f"1..{planned}", flush=True)
+    good = True
+    for _, _, code, output, _ in _side_by_side(groups, jobs):
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+        output.close()
+        print(text, end="", flush=True)
+        good = good and code == 0 and not any(line.startswith("not ok") for line in text.splitlines())
+    sys.exit(0 if good else 1)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""VLAN tags: 0, 5, a priority alone, and two tags (QinQ), before packets that untagged would be allowed"""
+
+from lib import frames
+from lib.hostile import V4, datagram, to
+
+
+def attack(world):
+    for what, tags in (
+        ("VLAN 0", [(frames.VLAN, 0)]),
+        ("VLAN 5", [(frames.VLAN, 5)]),
+        ("a priority", [(frames.VLAN, 7 << 13)]),
+        ("a provider's tag", [(frames.QINQ, 5)]),
+        ("two tags", [(frames.QINQ, 0), (frames.VLAN, 5)]),
+        ("two customers' tags", [(frames.VLAN, 1), (frames.VLAN, 5)]),
+    ):
+        plain = lambda mark: datagram(V4["mallory"], V4["alice"], mark)
+        yield world.frame(what, "vlan", lambda mark: to("alice", frames.IPV4, plain(mark), tags=tags))
