@@ -249,6 +249,16 @@ static __always_inline bool packet_published(const struct packet *packet)
 	return bpf_map_lookup_elem(&published, &key);
 }
 
+/* Do containers of several bridges have the port's address? The door would take what one sends for the answer to what
+ * the host has asked another, as conntrack knows addresses alone. */
+static __noinline bool packet_own_ambiguous(const struct packet *packet)
+{
+	struct bh_addr_key key = {.family = packet->key.family};
+
+	address_copy(key.addr, packet->key.own);
+	return class_of(&key, packet->slot) == BH_CLASS_AMBIGUOUS;
+}
+
 /* The policy's word on a flow, opened in `direction`; what goes to the host may be left to the door, which knows where
  * it ends up after NAT. Returns a reason of policy or BH_DROP_INTERNAL. */
 static __always_inline int flow_judge(struct packet *packet, __u32 direction, __u32 src, __u32 dst)
@@ -267,7 +277,7 @@ static __always_inline int flow_judge(struct packet *packet, __u32 direction, __
 	if (packet_published(packet)) {
 		packet->flags |= PACKET_DEFERRED; /* allowed or not: see flow_peer_local */
 		packet->staged = 0;		  /* it may not be for the host at all */
-	} else if (!settings || !settings->host_deferred) {
+	} else if (!settings || !settings->host_deferred || packet_own_ambiguous(packet)) {
 		return reason;
 	}
 	if (reason_allows(reason) || reason == BH_DENY_CONFLICTED || reason >= BH_DROP_CLOSED)

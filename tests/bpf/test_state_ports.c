@@ -75,6 +75,24 @@ static void test_equal_addresses(void **state)
 	assert_int_equal(flow_count(&world.a), 5);
 }
 
+/* What goes to the host is left to its door, which tells by addresses what answers the host: not of containers whose
+ * address another bridge's has, too, but for what the policy allows or the host publishes. */
+static void test_equal_addresses_and_the_host(void **state)
+{
+	(void)state;
+	config_get()->host_deferred = 1;
+	FROM(a, BH_ALLOW_DEFERRED, .from = "10.0.0.2", .to = "10.0.0.1", .protocol = UDP, .dport = 7777);
+	address_set(0, "10.0.0.2", BH_CLASS_AMBIGUOUS);
+	FROM(a, BH_DENY_DEFAULT, .from = "10.0.0.2", .to = "10.0.0.1", .protocol = UDP, .dport = 7778);
+	FROM(a, BH_ALLOW_RULE, .from = "10.0.0.2", .to = "10.0.0.1", .protocol = UDP, .dport = 53);
+	published_set(UDP, 7779);
+	FROM(a, BH_ALLOW_DEFERRED, .from = "10.0.0.2", .to = "10.0.0.1", .protocol = UDP, .dport = 7779);
+	/* Its answers to the host are. */
+	TO(a, BH_CLASS_HOST, BH_ALLOW_RULE, .from = "10.0.0.1", .to = "10.0.0.2", .protocol = UDP, .sport = 7780,
+	   .dport = 53);
+	FROM(a, BH_ALLOW_FLOW, .from = "10.0.0.2", .to = "10.0.0.1", .protocol = UDP, .sport = 53, .dport = 7780);
+}
+
 /* A port that has the number of one that is gone has nothing of its fragments. (Its flow map is a new one.) */
 static void test_next_port(void **state)
 {
@@ -214,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_equal_addresses, world_reset),
+		cmocka_unit_test_setup(test_equal_addresses_and_the_host, world_reset),
 		cmocka_unit_test_setup(test_next_port, world_reset),
 		cmocka_unit_test_setup(test_forged, world_reset),
 		cmocka_unit_test_setup(test_no_path_for_another, world_reset),

@@ -423,6 +423,35 @@ def test_equal_addresses(host):
     tap.expect(client_a.exchange(first, b"still", 5), "when its twin is over, too")
 
 
+def ask(operations, address, port, source_port):
+    """One question and its answer, from a socket that is kept."""
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.bind(("0.0.0.0", source_port))
+    client.connect((address, port))
+    client.send(b"question")
+    client.settimeout(10)
+    return operations._keep(client), client.recv(100)
+
+
+def test_answers_to_the_host(host):
+    """What the host has asked a container, nobody with the same address on another bridge answers"""
+    for side in ("a", "b"):
+        host.bridge(f"br-{side}", "10.99.0.1/24")
+        host.container(side, f"br-{side}", ["10.99.0.2/24"], labels={"role": "server"}, mac="02:00:00:00:00:02")
+    host.containers["a"].listen("udp", 53)
+    host.policy(POLICY)
+    host.start()
+    host.wait_open("a", "b")
+    b, bridge = host.containers["b"], run("cat", "/sys/class/net/br-b/address").strip()
+    handle, answer = host.agent.call(ask, "10.99.0.2", 53, 7777)
+    tap.equal(answer, b"question", "the one that was asked answers")
+    forged = frames.udp("10.99.0.2", "10.99.0.1", 53, 7777, b"forged")
+    b.send_frame("eth0", frames.eth(bridge, b.mac(), frames.IPV4, forged))
+    host.wait_flow(from_="b", verdict="deny", service="udp/7777")
+    host.agent.call(say, handle, b"again")
+    tap.equal(host.agent.call(hear, handle, 100, 10), b"again", "and nobody else has")
+
+
 BOTH_GATES = [
     test_simultaneous_open,
     test_blind,
@@ -436,5 +465,5 @@ BOTH_GATES = [
 ]
 
 if __name__ == "__main__":
-    OTHERS = [test_groups, tap.with_options(test_blind, "--no-tcx")]
+    OTHERS = [test_groups, test_answers_to_the_host, tap.with_options(test_blind, "--no-tcx")]
     tap.main(BOTH_GATES + OTHERS + [tap.nft_alone(test) for test in BOTH_GATES], jobs=3)
