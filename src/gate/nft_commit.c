@@ -347,7 +347,7 @@ static int commit_same(struct nft_gate *nft, const struct gate_desired *desired,
 		wanted->door.names = nft->names;
 		return commit_sets(nft, wanted, error);
 	}
-	if (nft->settings.alone)
+	if (nft->settings.alone || (nft->settings.features.conntrack && nft_second_fits(desired->table)))
 		rc = nft_names_make(desired->table, &names, error);
 	wanted->door.names = names;
 	if (rc == 0)

@@ -668,6 +668,7 @@ static void inet_table(struct render *render)
 		bridges_add(render);
 		nft_judge_door_render(render->ruleset, render->settings, render->door);
 	} else {
+		nft_second_render(render->ruleset, render->settings, render->door);
 		nft_forward_render(render->ruleset, render->settings, render->door, PRIORITY_INPUT);
 	}
 	inet_output(render);

@@ -129,6 +129,7 @@ void nft_forward_render(struct nft_ruleset *ruleset, const struct nft_settings *
 		return;
 	refuse(ruleset, settings, door->audit, door->reject);
 	chain = nft_base_chain_add(ruleset, NFT_TABLE_INET, "forward", NF_INET_FORWARD, priority);
+	nft_second_forward_render(ruleset, settings, chain);
 	pass(ruleset, settings, chain);
 	for (size_t i = 0; i < sizeof(families); i++) {
 		nft_forward_host_add(ruleset, door, families[i]);

@@ -15,6 +15,12 @@ struct nft_run {
 	uint16_t low, high;
 	const char *outcome; /* name of its chain */
 };
+enum nft_whom {
+	NFT_WHOM_HOST,
+	NFT_WHOM_OTHERS, /* nft alone */
+	NFT_WHOM_SECOND, /* others, as a second opinion: what passes is left to the program at the port, to report and
+			    count */
+};
 struct nft_host {
 	struct nft_ruleset *ruleset;
 	const struct nft_settings *settings;
@@ -28,7 +34,7 @@ struct nft_host {
 	} published;			 /* by protocol, port and address */
 	const struct identity *identity; /* in hand; NULL: none yet */
 	struct bh_cell fallback;	 /* of it, or of the pair in hand */
-	bool beyond;			 /* what is in hand is not sent to the host */
+	enum nft_whom whom;		 /* what is in hand is sent to */
 	struct {
 		ARRAY_OF(struct nft_run);
 	} runs; /* of it */
@@ -56,7 +62,8 @@ void nft_runs_render(struct nft_host *host, int chain, int answers, const char *
 void nft_published_collect(struct nft_host *host);
 void nft_published_render(struct nft_host *host, int chain, int answers, const char *sender);
 
-/* nft_judge.c: the policy for what is not sent to the host, where nft judges it. */
+/* nft_judge.c: the policy for what is not sent to the host, where nft judges it; beside the tc gate what is opened
+ * towards containers from outside and by the host. */
 int nft_judge_render(struct nft_host *host, const struct nft_names *names);
 
 #endif

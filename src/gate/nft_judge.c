@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* nftables alone: what the policy says of what is not sent to the host. A chain for whoever may be asked, in it by the
- * sender's stamp one for the pair, in it by the service one for the line that decides; three look-ups, whatever the
- * policy's size. Pairs for which the same holds share a chain, which is named by the first. */
+/* What the policy says of what is not sent to the host: of all of it (nftables alone), or, as a second opinion beside
+ * the programs at the ports, of what is opened towards containers from outside and by the host. A chain for whoever may
+ * be asked, in it by the sender's stamp one for the pair, in it by the service one for the line that decides; three
+ * look-ups, whatever the policy's size. Pairs for which the same holds share a chain, which is named by the first. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ struct judge {
 	const struct nft_names *names;
 	const struct table *table;
 	struct table_walk *walk;
+	bool second;	   /* an opinion beside the programs': of what is opened towards containers by others */
 	struct map *pairs; /* what holds for a pair → index of its chain + 1 */
 	struct pair *sorted;
 	size_t count;
@@ -130,6 +132,11 @@ static void is_render(const struct judge *judge, uint32_t class)
 
 static void ends_render(const struct judge *judge)
 {
+	for (uint32_t class = BH_CLASS_FIRST; judge->second && class < judge->names->count; class ++)
+		if (is_named(judge, class))
+			is_render(judge, class);
+	if (judge->second)
+		return;
 	opener_render(judge, BH_CLASS_REMOTE, "remote");
 	for (uint32_t class = 0; class < judge->names->count; class ++) {
 		if (!is_named(judge, class))
@@ -185,37 +192,75 @@ static void zone_render(const struct judge *judge, const struct gate_bridge *bri
 
 /* ---- Pairs ---- */
 
+/* What passes, passes, whoever says so and whether or not it is told: the rest is the program's. */
+static struct bh_cell cell_second(const struct bh_cell *cell)
+{
+	struct bh_cell plain = *cell;
+
+	plain.staged_until = 0;
+	plain.flags &= (uint8_t) ~(BH_CELL_ALLOW_LOG | BH_CELL_STAGED_DENY);
+	if (plain.flags & BH_CELL_AUDIT || (!plain.deny_until && plain.allow_until == BH_FOREVER))
+		plain = (struct bh_cell){.flags = BH_CELL_BASE_ALLOW};
+	if (plain.flags & BH_CELL_BASE_ALLOW) {
+		plain.flags &= (uint8_t)~BH_CELL_BASE_LOG;
+		plain.base_decision = plain.base_reason = 0;
+	}
+	return nft_cell_normal(&plain);
+}
+
+static struct bh_cell cell_of(const struct judge *judge, const struct bh_cell *cell)
+{
+	return judge->second ? cell_second(cell) : nft_cell_normal(cell);
+}
+
+static struct bh_cell pair_cell(const struct judge *judge, uint32_t src, uint32_t dst)
+{
+	struct bh_cell cell = nft_host_cell(judge->table, src, dst, BH_SERVICE_ANY);
+
+	return cell_of(judge, &cell);
+}
+
 static int service_add(void *arg, const struct host_service *service)
 {
 	struct judge *judge = arg;
-	struct bh_cell cell = service->cell ? nft_cell_normal(service->cell) : judge->host->fallback;
+	struct bh_cell cell = service->cell ? cell_of(judge, service->cell) : judge->host->fallback;
 
 	nft_run_add(judge->host, service, &cell);
 	return ruleset_of(judge)->failed ? -ENOMEM : 0;
 }
 
+static int answers_chain(const struct judge *judge, int chain, const char *both)
+{
+	char name[NFT_HOST_NAME_MAX + 16];
+	struct nft_rule_writer writer;
+
+	if (judge->second)
+		return -1;
+	nft_host_name(judge->host, name, "answers_", both);
+	rule_begin(judge, &writer, chain);
+	nft_rule_reply(&writer);
+	nft_rule_verdict(&writer, NFT_GOTO, name);
+	nft_rule_end(&writer, NULL, NULL);
+	return chain_add(judge, name);
+}
+
 /* The chain of a pair with more than a fallback, and that of its answers. */
 static int pair_chain(struct judge *judge, uint32_t src, uint32_t dst)
 {
-	char name[NFT_HOST_NAME_MAX + 16], answers_name[NFT_HOST_NAME_MAX + 16], both[NFT_HOST_NAME_MAX * 2];
+	char name[NFT_HOST_NAME_MAX + 16], both[NFT_HOST_NAME_MAX * 2];
 	const char *outcome = nft_outcome_name(judge->host, &judge->host->fallback);
-	struct nft_rule_writer writer;
 	int chain, answers;
 
 	if (!outcome || table_walk_pair(judge->walk, src, dst, service_add, judge) < 0)
 		return -ENOMEM;
 	snprintf(both, sizeof(both), "%s_to_%s", judge->names->items[src].name, judge->names->items[dst].name);
 	nft_host_name(judge->host, name, "", both);
-	nft_host_name(judge->host, answers_name, "answers_", both);
 	chain = chain_add(judge, name);
-	answers = chain_add(judge, answers_name);
-	rule_begin(judge, &writer, chain);
-	nft_rule_reply(&writer);
-	nft_rule_verdict(&writer, NFT_GOTO, answers_name);
-	nft_rule_end(&writer, NULL, NULL);
+	answers = answers_chain(judge, chain, both);
 	nft_runs_render(judge->host, chain, answers, name);
 	goto_add(judge, chain, outcome, "all else");
-	goto_add(judge, answers, outcome, "all else");
+	if (answers >= 0)
+		goto_add(judge, answers, outcome, "all else");
 	judge->host->runs.count = 0;
 	return chain;
 }
@@ -236,10 +281,10 @@ static const char *pair_name(struct judge *judge, uint32_t src, uint32_t dst)
 
 	if (!content)
 		return NULL;
-	judge->host->fallback = content[0].cell = nft_host_cell(judge->table, src, dst, BH_SERVICE_ANY);
+	judge->host->fallback = content[0].cell = pair_cell(judge, src, dst);
 	for (size_t i = 0; i < count; i++) {
 		uint64_t service = cells[i].key & 0xffff;
-		struct bh_cell cell = nft_cell_normal(&cells[i].cell);
+		struct bh_cell cell = cell_of(judge, &cells[i].cell);
 
 		if (service == BH_SERVICE_ANY || service == BH_SERVICE_REACH ||
 		    memcmp(&cell, &content[0].cell, sizeof(cell)) == 0)
@@ -301,6 +346,8 @@ static bool has_cells(const struct judge *judge, uint32_t src, uint32_t dst)
 /* Who asks is told by stamp; with the stamps of all who may, but for those to whom the default of the chain applies. */
 static bool may_ask(const struct judge *judge, uint32_t src, uint32_t dst)
 {
+	if (judge->second && src != BH_CLASS_HOST && src < BH_CLASS_FIRST)
+		return false;
 	/* What is remote and asks for what is not here is not judged. */
 	return is_named(judge, src) && src != BH_CLASS_AMBIGUOUS && (src < BH_CLASS_FIRST || dst < BH_CLASS_FIRST);
 }
@@ -323,7 +370,7 @@ static bool otherwise_find(const struct judge *judge, uint32_t dst, struct bh_ce
 	for (uint32_t src = judge->names->count; src-- > 0;) {
 		if (src == BH_CLASS_CONFLICTED || !may_ask(judge, src, dst) || has_cells(judge, src, dst))
 			continue;
-		*ret_cell = nft_host_cell(judge->table, src, dst, BH_SERVICE_ANY);
+		*ret_cell = pair_cell(judge, src, dst);
 		return true;
 	}
 	return false;
@@ -358,7 +405,7 @@ static int asked_render(struct judge *judge, uint32_t dst)
 		} else if (has_cells(judge, src, dst)) {
 			mark_element(judge, senders, stamp_of(judge, src), pair_name(judge, src, dst), false);
 		} else {
-			cell = nft_host_cell(judge->table, src, dst, BH_SERVICE_ANY);
+			cell = pair_cell(judge, src, dst);
 			if (memcmp(&cell, &otherwise, sizeof(cell)) != 0)
 				mark_element(judge, senders, stamp_of(judge, src), nft_outcome_name(judge->host, &cell),
 					     false);
@@ -369,7 +416,13 @@ static int asked_render(struct judge *judge, uint32_t dst)
 	rule_begin(judge, &writer, chain);
 	nft_rule_map_mark(&writer, judge->host->settings->mask, name);
 	nft_rule_end(&writer, NULL, NULL);
-	outcome = known ? nft_outcome_name(judge->host, &otherwise) : "unknown";
+	if (!known) {
+		rule_begin(judge, &writer, chain);
+		nft_rule_verdict(&writer, NF_DROP, NULL);
+		nft_rule_end(&writer, "nobody else is there", NULL);
+		return 0;
+	}
+	outcome = nft_outcome_name(judge->host, &otherwise);
 	if (!outcome)
 		return -ENOMEM;
 	goto_add(judge, chain, outcome, "all else");
@@ -381,11 +434,11 @@ static int all_render(struct judge *judge)
 	const struct gate_desired *desired = judge->host->desired;
 	int rc = pairs_collect(judge);
 
-	judge->host->beyond = true;
+	judge->host->whom = judge->second ? NFT_WHOM_SECOND : NFT_WHOM_OTHERS;
 	ends_render(judge);
-	for (size_t i = 0; i < desired->bridge_count; i++)
+	for (size_t i = 0; !judge->second && i < desired->bridge_count; i++)
 		zone_render(judge, &desired->bridges[i], zone_of(desired, i));
-	for (uint32_t dst = 0; rc == 0 && dst < judge->names->count; dst++) {
+	for (uint32_t dst = 0; rc == 0 && dst < (judge->second ? BH_CLASS_FIRST : judge->names->count); dst++) {
 		if (is_named(judge, dst) && dst != BH_CLASS_HOST)
 			rc = asked_render(judge, dst);
 	}
@@ -394,7 +447,7 @@ static int all_render(struct judge *judge)
 
 int nft_judge_render(struct nft_host *host, const struct nft_names *names)
 {
-	struct judge judge = {.host = host, .names = names, .table = host->table};
+	struct judge judge = {.host = host, .names = names, .table = host->table, .second = !host->settings->alone};
 	int rc = table_walk_new(host->table, &judge.walk);
 
 	judge.pairs = map_new();

@@ -46,6 +46,7 @@ uint32_t nft_names_class(const struct nft_names *names, uint32_t stamp);
 #define NFT_CHAIN_NO_FLOW  "no_flow"
 #define NFT_CHAIN_JUDGED   "judged"
 #define NFT_CHAIN_TO_HOST  NFT_TO "host"
+#define NFT_CHAIN_SECOND   "second_opinion"
 
 #define NFT_MAP_OPENERS	   "openers"
 #define NFT_MAP_ZONES	   "zones"
@@ -75,7 +76,9 @@ void nft_judge_outsiders_add(struct nft_ruleset *ruleset, const struct nft_setti
 /* nft_judge_address.c: adds to inet the maps and sets of addresses; those of prefixes are empty, or made with the
  * rules.
  */
-void nft_judge_addresses(struct nft_ruleset *ruleset, const struct nft_door *door);
+void nft_judge_addresses(struct nft_ruleset *ruleset, const struct nft_door *door, bool second);
+/* Is the table small enough to be looked up by prefix here, too, beside the tc gate? */
+bool nft_second_fits(const struct table *table);
 int nft_judge_prefixes(struct nft_ruleset *ruleset, const struct table *table, const struct nft_names *names);
 
 #endif

@@ -32,6 +32,7 @@ struct maps {
 	struct nft_ruleset *ruleset;
 	const struct nft_names *names;
 	uint8_t nfproto;
+	bool second; /* containers alone, as who is asked */
 	struct nft_set *addresses, *addresses_here, *owners, *owners_here, *containers, *ends;
 };
 
@@ -64,6 +65,8 @@ static void maps_make(struct maps *maps)
 	maps->addresses = set_of(maps, NFT_MAP_ADDRESSES, false, NFT_SET_VERDICTS, "who has an address");
 	maps->addresses_here =
 		set_of(maps, NFT_MAP_ADDRESSES_HERE, true, NFT_SET_VERDICTS, "who has an address that others have too");
+	if (maps->second)
+		return;
 	maps->owners = set_of(maps, NFT_MAP_OWNERS, false, NFT_SET_VERDICTS, "who may have asked");
 	maps->owners_here = set_of(maps, NFT_MAP_OWNERS_HERE, true, NFT_SET_VERDICTS,
 				   "who may have asked, of those with one address");
@@ -134,23 +137,25 @@ static void entry_render(const struct maps *maps, const struct table *table, con
 	const struct address_entry *general = entry->domain ? anywhere(table, &entry->addr) : NULL;
 	const char *to, *back;
 
-	if (entry->class >= maps->names->count || !maps->names->items[entry->class].name)
+	if (entry->class >= maps->names->count || !maps->names->items[entry->class].name ||
+	    (maps->second && (entry->class == BH_CLASS_HOST || entry->class >= BH_CLASS_FIRST)))
 		return;
 	to = maps->names->items[entry->class].to;
 	back = maps->names->items[entry->class].back;
 	if (entry->domain) {
 		if (is_family(&entry->addr, maps->nfproto) && (!general || general->class != entry->class)) {
 			address_put(maps, maps->addresses_here, entry->domain, &entry->addr, to);
-			address_put(maps, maps->owners_here, entry->domain, &entry->addr, back);
+			if (!maps->second)
+				address_put(maps, maps->owners_here, entry->domain, &entry->addr, back);
 		}
 		return;
 	}
-	if (maps->nfproto == NFPROTO_IPV6)
+	if (maps->nfproto == NFPROTO_IPV6 && !maps->second)
 		address_translate(maps, table, &entry->addr, to);
 	if (!is_family(&entry->addr, maps->nfproto))
 		return;
 	address_put(maps, maps->addresses, 0, &entry->addr, to);
-	if (is_group(table, entry->class))
+	if (maps->second || is_group(table, entry->class))
 		return;
 	address_put(maps, maps->owners, 0, &entry->addr, back);
 	if (entry->class == BH_CLASS_HOST)
@@ -172,15 +177,16 @@ static void prefix_map(struct nft_ruleset *ruleset, const char *name, uint8_t nf
 	nft_set_add(ruleset, NFT_TABLE_INET, &description);
 }
 
-void nft_judge_addresses(struct nft_ruleset *ruleset, const struct nft_door *door)
+void nft_judge_addresses(struct nft_ruleset *ruleset, const struct nft_door *door, bool second)
 {
 	for (size_t f = 0; f < sizeof(families); f++) {
-		struct maps maps = {.ruleset = ruleset, .names = door->names, .nfproto = families[f]};
+		struct maps maps = {.ruleset = ruleset, .names = door->names, .nfproto = families[f], .second = second};
 
 		maps_make(&maps);
 		for (size_t i = 0; door->table && door->names && i < door->table->addresses.count; i++)
 			entry_render(&maps, door->table, &door->table->addresses.items[i]);
-		prefix_map(ruleset, NFT_MAP_PREFIXES, families[f], "all other addresses");
+		if (!second)
+			prefix_map(ruleset, NFT_MAP_PREFIXES, families[f], "all other addresses");
 		prefix_map(ruleset, NFT_MAP_SOURCES, families[f], "who is remote");
 	}
 }
@@ -255,7 +261,7 @@ static int pieces_collect(const struct table *table, uint8_t nfproto, struct pie
 struct boundaries {
 	struct nft_ruleset *ruleset;
 	const struct nft_names *names;
-	struct nft_set *to, *is;
+	struct nft_set *to, *is; /* `to` may be NULL */
 	size_t size;
 	uint32_t class; /* from the last boundary on; BH_CLASS_NONE: none yet */
 	struct addr last;
@@ -267,6 +273,8 @@ static void boundary_put(struct boundaries *to, struct nft_set *set, const struc
 {
 	struct nft_element element = {.chain = end ? NULL : chain, .interval_end = end, .jump = jump};
 
+	if (!set)
+		return;
 	memcpy(element.key, addr->bytes, to->size);
 	nft_element_add(to->ruleset, set, &element);
 }
@@ -275,7 +283,8 @@ static void boundary_add(struct boundaries *to, const struct addr *addr, uint32_
 {
 	if (to->count && addr_equal(&to->last, addr)) {
 		/* Something longer begins at the same address: it decides. */
-		to->to->elements.count -= to->count > 1 ? 2 : 1;
+		if (to->to)
+			to->to->elements.count -= to->count > 1 ? 2 : 1;
 		to->is->elements.count -= to->count > 1 ? 2 : 1;
 		to->count--;
 	}
@@ -343,7 +352,7 @@ int nft_judge_prefixes(struct nft_ruleset *ruleset, const struct table *table, c
 		};
 		struct pieces pieces = {0};
 
-		rc = boundaries.to && boundaries.is ? pieces_collect(table, families[f], &pieces) : -ENOMEM;
+		rc = boundaries.is ? pieces_collect(table, families[f], &pieces) : -ENOMEM;
 		if (rc == 0)
 			pieces_flatten(&pieces, &boundaries);
 		array_free(&pieces);

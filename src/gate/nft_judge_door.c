@@ -415,7 +415,7 @@ void nft_judge_door_render(struct nft_ruleset *ruleset, const struct nft_setting
 	map_add(&judge, NFT_MAP_RELAYS, NFT_SET_VERDICTS, NFT_TYPE_MARK, "permit: spoof, for flows of others");
 	relays_add(&judge);
 	askers_add(&judge);
-	nft_judge_addresses(ruleset, door);
+	nft_judge_addresses(ruleset, door, false);
 	for (size_t f = 0; f < sizeof(families); f++)
 		nft_forward_host_add(ruleset, door, families[f]);
 	judged(&judge);

@@ -146,7 +146,7 @@ static void log_render(struct nft_host *host, int chain, const struct stage *sta
 
 	if (!host->settings->features.log)
 		return;
-	if (!host->beyond) {
+	if (host->whom == NFT_WHOM_HOST) {
 		report_render(host, chain, stage, verdict, first_only ? SEEN_FIRST : SEEN_ALL, false, origin);
 		return;
 	}
@@ -158,6 +158,27 @@ static void log_render(struct nft_host *host, int chain, const struct stage *sta
 	}
 }
 
+/* What the program at the port would refuse is refused here already, if it is refused; nobody answers for it. */
+static void second_render(struct nft_host *host, int chain, const struct stage *stage, const char *comment,
+			  const char *origin)
+{
+	char prefix[NFT_LOG_PREFIX_MAX], counter[NFT_COUNTER_NAME_MAX];
+	struct nft_rule_writer writer;
+
+	if (stage->deny && stage->log && host->settings->features.log) {
+		snprintf(prefix, sizeof(prefix), "bulkhead deny r=%u d=%u out", stage->reason, stage->decision);
+		rule_until(host, &writer, chain, stage->until);
+		nft_rule_sample(&writer, NFT_SAMPLE_OUTPUT);
+		nft_rule_log(&writer, prefix, host->settings->log_group, NFT_LOG_SNAPLEN);
+		nft_rule_end(&writer, NULL, origin);
+	}
+	rule_until(host, &writer, chain, stage->until);
+	if (stage->deny)
+		nft_rule_counter(&writer, counter_of(host, stage->decision, counter));
+	nft_rule_verdict(&writer, stage->deny ? NF_DROP : NFT_RETURN, NULL);
+	nft_rule_end(&writer, comment, origin);
+}
+
 static void stage_render(struct nft_host *host, int chain, const struct stage *stage)
 {
 	const struct decision *decision = table_decision(host->table, stage->decision);
@@ -166,6 +187,10 @@ static void stage_render(struct nft_host *host, int chain, const struct stage *s
 
 	origin_of(decision, origin, sizeof(origin));
 	comment_of(decision, comment);
+	if (host->whom == NFT_WHOM_SECOND) {
+		second_render(host, chain, stage, comment, origin);
+		return;
+	}
 	if (stage->deny && stage->audit)
 		log_render(host, chain, stage, "would-deny", true, origin);
 	else if (stage->log)
@@ -227,7 +252,7 @@ static void outcome_render(struct nft_host *host, int chain, const struct bh_cel
 	};
 
 	/* To the host, the reason is that it was refused at its door. */
-	if (host->beyond)
+	if (host->whom != NFT_WHOM_HOST)
 		stages[0].reason = BH_DENY_RULE;
 	else if (stages[2].deny)
 		stages[2].reason = BH_DENY_HOST;
@@ -271,12 +296,12 @@ struct bh_cell nft_cell_normal(const struct bh_cell *cell)
 
 struct nft_outcome {
 	struct bh_cell cell;
-	uint64_t beyond;
+	uint64_t whom;
 };
 
 const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell)
 {
-	struct nft_outcome key = {*cell, host->beyond};
+	struct nft_outcome key = {*cell, host->whom};
 	int chain = (int)(uintptr_t)map_get(host->outcomes, &key, sizeof(key)) - 1;
 
 	if (chain < 0) {

@@ -77,6 +77,11 @@ void nft_door_render(struct nft_ruleset *ruleset, const struct nft_settings *set
 void nft_forward_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door,
 			int32_t priority);
 
+/* nft_second.c: of the inet table, beside the tc gate: what is opened towards containers from outside or by the host is
+ * judged here, too, so that nobody gets in where a program has gone. `forward`: before its own rules. */
+void nft_second_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door);
+void nft_second_forward_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, int forward);
+
 /* The set `host_4` or `host_6`: the host's addresses. */
 void nft_forward_host_add(struct nft_ruleset *ruleset, const struct nft_door *door, uint8_t nfproto);
 

@@ -354,7 +354,8 @@ static void desire_with_uplinks(struct gate_ignored *ignored, size_t count)
 {
 	size_t kept = 0;
 
-	nft_lab_desire(POLICY);
+	/* What comes from outside is judged in inet, too. */
+	nft_lab_desire(POLICY "  - { from: 10.0.0.0/8, to: [ red, blue ], allow: udp/5000 }\n");
 	for (size_t i = 0; i < lab->desired.port_count; i++) {
 		bool uplink = false;
 
