@@ -158,8 +158,9 @@ def test_inotify(host):
     changed("a new file")
     tap.expect(web.reach("tcp", "10.77.0.3", 5433, 3), "allowed by the new file")
     (host.policy_dir / "more.yaml").unlink()
-    changed("a removed file")
-    tap.expect(not web.reach("tcp", "10.77.0.3", 5433), "no longer")
+    # Not by the generation: the file before may have been looked at twice, as it was written and renamed.
+    wait_until(lambda: not web.reach("tcp", "10.77.0.3", 5433), 10, "no longer, as the file is gone")
+    count = generation(host)
     (host.policy_dir / "policy.yaml").write_text(text.replace("tcp/5432, ", "tcp/5433, "))
     changed("a file written in place")
     tap.expect(web.reach("tcp", "10.77.0.3", 5433, 3) and not web.reach("tcp", "10.77.0.3", 5432), "as the new text says")
