@@ -157,6 +157,23 @@ static void past_follow(struct differ_past *past, const struct differ_frame *fra
 	past->over = past->over || !plain->more;
 }
 
+/* Told is only who has sent what the policy refuses, is known to have sent it, and is on this host: a guard that
+ * answered would tell a forger, or somebody else. */
+static bool may_be_answered(const struct differ_case *made, const struct differ_frame *frame,
+			    const struct differ_answer *answer)
+{
+	bool forger = false;
+
+	if (answer->expected == DIFFER_DROP && !answer->flow && answer->expected_reason == BH_REASON_NONE)
+		return false;
+	if (frame->from_port || frame->stamp == BH_CLASS_HOST)
+		return true;
+	for (uint32_t i = 0; i < made->table->ports.count; i++)
+		if (made->table->ports.items[i].identity == frame->stamp)
+			forger = forger || made->permits[i] & PERMIT_SPOOF;
+	return frame->stamp != BH_CLASS_REMOTE && !forger;
+}
+
 bool differ_frame(const struct differ_case *made, const struct differ_frame *frame, struct differ_past *past,
 		  struct differ_answer *ret_answer)
 {
@@ -175,9 +192,7 @@ bool differ_frame(const struct differ_case *made, const struct differ_frame *fra
 	*ret_answer = answer;
 	if (answer.expected_reason == BH_REASON_MAX || answer.reason_differs)
 		return false;
-	/* Told is only who has sent what the policy refuses: a guard that answered would tell a forger, or somebody
-	 * else. */
-	if (answer.answered && (!frame->from_port || (answer.expected == DIFFER_DROP && !answer.flow)))
+	if (answer.answered && !may_be_answered(made, frame, &answer))
 		return false;
 	return answer.expected == DIFFER_EITHER || answer.pass == (answer.expected == DIFFER_PASS);
 }
