@@ -430,6 +430,9 @@ int nft_gate_commit(struct nft_gate *nft, const struct gate_desired *desired, st
 		return rc;
 	nft->problem[0] = '\0';
 	links_harden(nft, desired, &wanted.links);
+	if (nft->settings.alone && nft_flows_forget(nft, desired) < 0)
+		problem_note(nft,
+			     &(struct error){.text = "flows of whoever had a newcomer's address could not be ended"});
 	rc = desired_collect(&wanted, nft, desired);
 	if (rc == 0)
 		rc = ports_remember(nft, desired);

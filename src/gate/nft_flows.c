@@ -10,6 +10,8 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#define FILTER_IP_SOURCE 1u /* nf_internals.h: CTA_FILTER_FLAG_CTA_IP_SRC */
+
 /* An entry's attributes that name it to the kernel. */
 struct entry {
 	uint8_t family;
@@ -227,6 +229,16 @@ static int entry_delete(struct nft_link *link, const struct entry *entry)
 	return r == -ENOENT ? 0 : r;
 }
 
+static int walk_link(struct walk *walk, struct nft_link *link, struct nlmsghdr *question)
+{
+	int r = nft_link_query(link, question, entry_take, walk);
+
+	for (size_t i = 0; r == 0 && i < walk->ended.count; i++)
+		r = entry_delete(link, &walk->ended.items[i]);
+	array_free(&walk->ended);
+	return r;
+}
+
 int nft_gate_flows_walk(const struct nft_gate *nft, int (*fn)(void *arg, const struct gate_flow *flow), void *arg)
 {
 	struct walk walk = {.nft = nft, .fn = fn, .arg = arg};
@@ -235,11 +247,116 @@ int nft_gate_flows_walk(const struct nft_gate *nft, int (*fn)(void *arg, const s
 	int r = nft_link_open(&link, NULL);
 
 	if (r == 0)
-		r = nft_link_query(&link, message_begin(buffer, IPCTNL_MSG_CT_GET, AF_UNSPEC, NLM_F_DUMP), entry_take,
-				   &walk);
-	for (size_t i = 0; r == 0 && i < walk.ended.count; i++)
-		r = entry_delete(&link, &walk.ended.items[i]);
-	array_free(&walk.ended);
+		r = walk_link(&walk, &link, message_begin(buffer, IPCTNL_MSG_CT_GET, AF_UNSPEC, NLM_F_DUMP));
 	nft_link_close(&link);
+	return r;
+}
+
+/* ---- Flows of somebody who is gone ---- */
+
+/* The kernel gives only entries in whose direction `tuple` the source is this address. */
+static void filter_put(struct nlmsghdr *message, const struct addr *addr, bool reply)
+{
+	struct nlattr *filter = mnl_attr_nest_start(message, CTA_FILTER), *tuple, *ip;
+	bool v4 = addr->family == ADDR_V4;
+
+	mnl_attr_put_u32(message, CTA_FILTER_ORIG_FLAGS, reply ? 0 : FILTER_IP_SOURCE);
+	mnl_attr_put_u32(message, CTA_FILTER_REPLY_FLAGS, reply ? FILTER_IP_SOURCE : 0);
+	mnl_attr_nest_end(message, filter);
+	tuple = mnl_attr_nest_start(message, reply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG);
+	ip = mnl_attr_nest_start(message, CTA_TUPLE_IP);
+	mnl_attr_put(message, v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, v4 ? 4 : 16, addr->bytes);
+	mnl_attr_nest_end(message, ip);
+	mnl_attr_nest_end(message, tuple);
+}
+
+/* More newcomers than these are looked for all at once: the kernel walks its whole table for each question. */
+#define SINGLY_MAX 8u
+
+struct forget {
+	struct map *owners; /* address → struct gate_port */
+};
+
+static const struct gate_port *owner_of(const struct forget *forget, const struct addr *addr)
+{
+	return map_get(forget->owners, addr, sizeof(*addr));
+}
+
+/* Others may have the address on other bridges. */
+static int flow_forget(void *arg, const struct gate_flow *flow)
+{
+	const struct gate_port *port = owner_of(arg, &flow->own);
+
+	if (!port)
+		port = owner_of(arg, &flow->remote);
+	return port && (!flow->domain || flow->domain == port->domain) ? GATE_FLOW_END : 0;
+}
+
+static int forget_singly(struct walk *walk, struct nft_link *link, const struct gate_port *port)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < port->address_count * 2; i++) {
+		const struct addr *addr = &port->addresses[i / 2];
+		uint8_t buffer[256];
+		struct nlmsghdr *question = message_begin(buffer, IPCTNL_MSG_CT_GET,
+							  addr->family == ADDR_V4 ? AF_INET : AF_INET6, NLM_F_DUMP);
+
+		filter_put(question, addr, i & 1);
+		r = walk_link(walk, link, question);
+	}
+	return r;
+}
+
+static int forget_all(const struct nft_gate *nft, const struct gate_port *const *ports, size_t count,
+		      struct forget *forget)
+{
+	struct walk walk = {.nft = nft, .fn = flow_forget, .arg = forget};
+	struct nft_link link = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		for (size_t j = 0; r == 0 && j < ports[i]->address_count; j++)
+			r = map_set(forget->owners, &ports[i]->addresses[j], sizeof(struct addr), (void *)ports[i],
+				    NULL);
+	if (count > SINGLY_MAX)
+		return r < 0 ? r : nft_gate_flows_walk(nft, flow_forget, forget);
+	if (r == 0)
+		r = nft_link_open(&link, NULL);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = forget_singly(&walk, &link, ports[i]);
+	nft_link_close(&link);
+	return r;
+}
+
+static bool is_open(const struct nft_pairs *open, uint32_t ifindex)
+{
+	for (size_t i = 0; i < open->count; i++)
+		if (open->items[i].key == ifindex)
+			return true;
+	return false;
+}
+
+int nft_flows_forget(struct nft_gate *nft, const struct gate_desired *desired)
+{
+	const struct gate_port **newcomers = calloc(desired->port_count + 1, sizeof(*newcomers));
+	struct forget forget = {.owners = map_new()};
+	struct nft_pairs open = {0};
+	size_t count = 0;
+	int r = newcomers && forget.owners ? nft_set_read(&nft->link, NFT_TABLE_BRIDGE, NFT_SET_OPEN, &open) : -ENOMEM;
+
+	if (r == -ENOENT)
+		r = 0;
+	for (size_t i = 0; r == 0 && i < desired->port_count; i++) {
+		const struct gate_port *port = &desired->ports[i];
+
+		if (port->open && port->ret_result == 0 && !is_open(&open, port->ifindex))
+			newcomers[count++] = port;
+	}
+	if (r == 0 && count)
+		r = forget_all(nft, newcomers, count, &forget);
+	map_free(forget.owners, NULL);
+	array_free(&open);
+	free(newcomers);
 	return r;
 }

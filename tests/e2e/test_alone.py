@@ -110,6 +110,15 @@ def test_errors(host):
 
 def test_address_again(host):
     """Who gets the address of a container that is gone gets none of what that one has asked for"""
+    inherit(host, "other")
+
+
+def test_address_again_alike(host):
+    """The same where the heir is of the same group, and might have asked itself"""
+    inherit(host, "front")
+
+
+def inherit(host, tier):
     host.nft_alone = True
     web, db, _ = scene(host)
     host.start()
@@ -121,7 +130,7 @@ def test_address_again(host):
     web.stop()
     run("ip", "netns", "del", "web")
     del host.containers["web"]
-    heir = host.container("heir", "br0", ["10.77.0.2/24", "fd77::2/64"], labels={"tier": "other"})
+    heir = host.container("heir", "br0", ["10.77.0.2/24", "fd77::2/64"], labels={"tier": tier})
     host.wait_open("heir")
     mark = frames.marker()
     frame = frames.eth(heir.mac(), db.mac(), frames.IPV4, frames.udp("10.77.0.3", "10.77.0.2", 5432, port, mark))
@@ -133,4 +142,4 @@ def test_address_again(host):
 
 
 if __name__ == "__main__":
-    tap.main([test_all_ways, test_equal_addresses, test_errors, test_address_again], jobs=2)
+    tap.main([test_all_ways, test_equal_addresses, test_errors, test_address_again, test_address_again_alike], jobs=2)
