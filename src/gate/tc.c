@@ -439,10 +439,12 @@ uint32_t tc_gate_port_flows(struct tc_gate *tc, uint32_t ifindex)
 json_t *tc_gate_status(struct tc_gate *tc)
 {
 	struct text drift = {0};
+	bool pins_whole = tc->pins_whole;
 	int open = 0, health = tc_gate_check(tc, &drift);
 	json_t *status;
 	void *value;
 
+	tc->pins_whole = pins_whole; /* what is only told of here is still to be found by who mends it */
 	for (size_t i = 0; map_next(tc->ports, &i, NULL, NULL, &value);)
 		open += (((struct tc_port *)value)->entry.flags & BH_PORT_OPEN) != 0;
 	status = json_pack("{s:s, s:b, s:s, s:i, s:i, s:b, s:b, s:o}", "attach", tc->tcx ? "tcx" : "clsact",

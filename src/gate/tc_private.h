@@ -145,6 +145,7 @@ struct tc_watch {
 	size_t line_cursor;	 /* the port whose line of programs is looked at next */
 	struct nl_sock *filters; /* RTNLGRP_TC */
 	int pins;		 /* inotify */
+	int pins_watched;	 /* its number of the directory */
 	unsigned int budget;	 /* events left in this wake-up */
 };
 

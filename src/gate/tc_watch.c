@@ -25,7 +25,7 @@
 #define LINES_TURN_NS	  2000000u
 #define LINES_REST_TIMES  20
 #define LINES_REST_MAX_MS 1000
-#define PINS_RETRY_MS	  1000
+#define PINS_PERIOD_MS	  1000
 
 static int event_take(void *arg, void *data, size_t size)
 {
@@ -77,23 +77,33 @@ static bool pin_is_passing(const struct tc_gate *tc, const struct inotify_event 
 	       !tc_port_find(tc, ifindex);
 }
 
-static int pins_watch_directory(const struct tc_gate *tc)
+/* 1: it is another directory than the one that was watched. 0 or -errno. */
+static int pins_watch_directory(struct tc_gate *tc)
 {
-	int result = inotify_add_watch(tc->watch.pins, tc->pin_dir, IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF);
+	int watched;
+	bool other;
 
-	return result < 0 ? -errno : 0;
+	if (!tc_on_bpffs(tc->pin_dir))
+		return -ENOENT;
+	watched = inotify_add_watch(tc->watch.pins, tc->pin_dir, IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF);
+	if (watched < 0)
+		return -errno;
+	other = watched != tc->watch.pins_watched;
+	tc->watch.pins_watched = watched;
+	return other;
 }
 
-/* The directory went with what was in it, or its file system: the next one is watched as soon as there is one, and
- * looked at, since it was not from its first moment. */
+/* The directory may have gone with what was in it, or with its file system, of which nobody tells as long as somebody
+ * holds that: the next one is watched as soon as there is one, and looked at, since it was not from its first moment.
+ */
 static void pins_look_again(struct loop *loop, void *arg)
 {
 	struct tc_gate *tc = arg;
+	int result = pins_watch_directory(tc);
 
 	(void)loop;
-	if (pins_watch_directory(tc) < 0)
-		loop_set_timer(tc->watch.pin_timer, PINS_RETRY_MS, 0);
-	else
+	/* Where there is none and that is known, an apply is tried again and again without us. */
+	if (result > 0 || (result < 0) == tc->pins_whole)
 		drift_look(tc, tc_gate_check, "");
 }
 
@@ -215,8 +225,10 @@ static int pins_watch(struct tc_gate *tc, struct loop *loop, struct error *error
 
 	tc->watch.pins = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	result = tc->watch.pins < 0 ? -errno : pins_watch_directory(tc);
-	if (result == 0)
+	if (result >= 0)
 		result = loop_add_timer(loop, pins_look_again, tc, &tc->watch.pin_timer);
+	if (result == 0)
+		result = loop_set_timer(tc->watch.pin_timer, PINS_PERIOD_MS, PINS_PERIOD_MS);
 	if (result < 0)
 		return error_set(error, result, "cannot watch %s: %s", tc->pin_dir, strerror(-result));
 	return loop_add_fd(loop, tc->watch.pins, EPOLLIN, pins_read, tc, &tc->watch.pin_source);

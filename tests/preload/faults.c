@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Preloaded into the daemon, lets one system call fail: the one that a test asks for, of one process, as if the kernel
- * had refused it. The test and the daemon share a page, the file that FAULTS names (tests/e2e/lib/faults.py writes it).
- * Calls that can't fail in earnest (close, unmap) and those that only wait are left out. */
+ * had refused it. It also makes the time of day jump, and receive buffers small. The test and the daemon share a page,
+ * the file that FAULTS names (tests/e2e/lib/faults.py writes it). Calls that can't fail in earnest (close, unmap) and
+ * those that only wait are left out. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 struct faults {
@@ -23,6 +25,8 @@ struct faults {
 	uint32_t count; /* calls so far */
 	uint32_t fired;
 	char name[44]; /* of the one that failed */
+	int64_t clock; /* seconds that are added to the time of day */
+	uint32_t tiny; /* receive buffers are as small as the kernel has them */
 };
 
 static struct faults *faults;
@@ -77,6 +81,34 @@ long syscall(long number, ...)
 int socket(int domain, int type, int protocol)
 {
 	return fails("socket", domain) ? -1 : NEXT(socket)(domain, type, protocol);
+}
+
+int setsockopt(int fd, int level, int option, const void *value, socklen_t size)
+{
+	const int none = 0;
+
+	if (faults && faults->tiny && level == SOL_SOCKET && (option == SO_RCVBUFFORCE || option == SO_RCVBUF))
+		return NEXT(setsockopt)(fd, level, option, &none, sizeof(none));
+	return NEXT(setsockopt)(fd, level, option, value, size);
+}
+
+time_t time(time_t *ret_time)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (ret_time)
+		*ret_time = now.tv_sec;
+	return now.tv_sec;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+	int result = NEXT(clock_gettime)(clock, ret_time);
+
+	if (result == 0 && clock == CLOCK_REALTIME && faults)
+		ret_time->tv_sec += faults->clock;
+	return result;
 }
 
 int bind(int fd, const struct sockaddr *address, socklen_t size)

@@ -163,7 +163,7 @@ class Denied:
         return int(words[1]), arrived
 
     def stop(self):
-        self.process.stdin.close()
+        self.process.kill()  # containers that came later hold the other end of its orders, too
         self.process.wait(30)
 
 
@@ -411,8 +411,8 @@ class Traffic:
     def _leaks(self, but):
         return {words: count for words, count in self.denied.look()[1].items() if not (but and words.startswith(but))}
 
-    def finish(self, when, lossy=None, but=None):
-        """`lossy`: why what is allowed may have been lost meanwhile; None: nothing may."""
+    def finish(self, when, lossy=None, but=None, cut=False):
+        """`lossy`: why what is allowed may have been lost meanwhile; None: nothing may. `cut`: TCP may have ended by it."""
         self.allowed.wait_flowing()
         self.no_leak(when, but)
         sent, arrived = self.denied.look()
@@ -422,7 +422,8 @@ class Traffic:
         print(f"# {when}: {sent} denied frames sent, {sum(arrived.values())} arrived; {datagrams} allowed datagrams and "
               f"pings, {sum(lost.values())} lost, {sum(unsent.values())} could not be sent"
               f"{f' ({lossy})' if lossy else ''}; {tcp}")  # fmt: skip
-        tap.equal([t[1] for t in transfers if t[1]], [], f"{when}: TCP")
+        if not cut:
+            tap.equal([t[1] for t in transfers if t[1]], [], f"{when}: TCP")
         if lossy is None:
             tap.equal(lost, {}, f"{when}: allowed datagrams that were lost")
         return sum(lost.values())

@@ -7,6 +7,7 @@ import struct
 from .host import BUILD
 
 LAYOUT = struct.Struct("=IIIII44s")
+CLOCK, TINY = 64, 72  # where these stand in the page
 
 
 class Faults:
@@ -29,6 +30,14 @@ class Faults:
         """From now on the daemon's calls are counted, and the one after `nth` others fails."""
         self.page[: LAYOUT.size] = LAYOUT.pack(0, nth, error, 0, 0, b"")
         self.page[:4] = struct.pack("=I", self.host.daemon.pid)
+
+    def jump(self, seconds):
+        """The daemon's time of day differs by so much from the kernel's."""
+        self.page[CLOCK : CLOCK + 8] = struct.pack("=q", seconds)
+
+    def tiny_buffers(self):
+        """What the daemon opens from now on has receive buffers of some 2 KiB."""
+        self.page[TINY : TINY + 4] = struct.pack("=I", 1)
 
     def disarm(self):
         """(how many calls there were, the one that failed or "")"""

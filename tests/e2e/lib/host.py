@@ -275,9 +275,9 @@ class Host:
             raise RuntimeError(answer["error"].get("text") or answer["error"]["message"])
         return answer["result"]
 
-    def request(self, request):
+    def request(self, request, timeout=30):
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(30)
+            client.settimeout(timeout)
             client.connect(self.socket_path)
             client.sendall(json.dumps(request).encode() + b"\n")
             data = b""
