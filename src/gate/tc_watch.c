@@ -23,8 +23,8 @@
 /* Each look takes the kernel's lock of interfaces. While containers are being started, others hold it for milliseconds:
  * a turn ends then, and the next one waits so many times as long as it took. */
 #define LINES_TURN_NS	  2000000u
-#define LINES_REST_TIMES  20
-#define LINES_REST_MAX_MS 1000
+#define LINES_REST_TIMES  10
+#define LINES_REST_MAX_MS 200
 #define PINS_PERIOD_MS	  1000
 
 static int event_take(void *arg, void *data, size_t size)

@@ -10,8 +10,6 @@ sys.path.insert(0, __file__.rsplit("/", 1)[0])
 from lib import chaos, recovery, tap
 
 LOSSY = "no part of a gate, no passage"
-# What comes from outside is judged at the container's port alone: without the program there, for as long as that takes.
-UNJUDGED = "far to db"
 
 
 def start(host):
@@ -21,15 +19,15 @@ def start(host):
     return chaos.Traffic(host, 2000)
 
 
-def disturbed(host, traffic, disturbances, but=None):
+def disturbed(host, traffic, disturbances):
     for disturbance in disturbances:
         for _ in range(chaos.times(3, 100)):
             disturbance.once()
             chaos.wait_whole(host, disturbance.name)
         print(f"# {disturbance.told()}")
-        traffic.no_leak(disturbance.name, but)
+        traffic.no_leak(disturbance.name)
     host.wait_open()
-    traffic.finish("after all", lossy=LOSSY, but=but)
+    traffic.finish("after all", lossy=LOSSY)
 
 
 def test_links(host):
@@ -37,13 +35,13 @@ def test_links(host):
     traffic = start(host)
     if host.ask("status")["gate"]["tc"]["attach"] == "clsact":
         raise tap.Skip("the kernel has no tcx")
-    disturbed(host, traffic, recovery.of_links(host, "vdb0"), UNJUDGED)
+    disturbed(host, traffic, recovery.of_links(host, "vdb0"))
 
 
 def test_filters(host):
     """Where clsact is used: filters and their qdisc deleted"""
     host.options = ("--no-tcx",)
-    disturbed(host, start(host), recovery.of_filters("vdb0"), UNJUDGED)
+    disturbed(host, start(host), recovery.of_filters("vdb0"))
 
 
 def test_tables(host):
