@@ -468,6 +468,8 @@ static void bridge_table(struct render *render)
 	bridge_input(render);
 	bridge_output(render);
 	chain = base(render, "postrouting", NF_BR_POST_ROUTING, PRIORITY_BRIDGE_LAST);
+	if (render->settings->alone)
+		nft_guard_leave_render(render->ruleset, render->settings, render->door, chain);
 	by_kind(render, chain, true, "veth", NFT_GOTO, "to_veth");
 	set_stamp(render, chain, BH_CLASS_NONE, "leaves the host");
 }

@@ -418,6 +418,20 @@ void nft_guard_outside_render(struct nft_ruleset *ruleset, const struct nft_sett
 	nft_guard_refuse(&guard, BH_DROP_SPOOFED_REMOTE);
 }
 
+void nft_guard_leave_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
+			    const struct nft_door *door, int chain)
+{
+	static const uint16_t ethertypes[] = {ETH_P_IP, ETH_P_IPV6};
+	struct nft_guard guard = {.ruleset = ruleset, .settings = settings, .door = door, .table = NFT_TABLE_BRIDGE};
+
+	for (size_t i = 0; i < sizeof(ethertypes) / sizeof(*ethertypes); i++) {
+		nft_guard_rule_of(&guard, chain, ethertypes[i]);
+		nft_guard_stamp_is(&guard, NFT_CMP_GTE, BH_CLASS_UNASSIGNED);
+		nft_rule_mark(&guard.writer, settings->judged, NFT_CMP_EQ, 0);
+		nft_guard_refuse_out(&guard, BH_DROP_NO_STAMP);
+	}
+}
+
 void nft_guard_render(struct nft_ruleset *ruleset, const struct nft_settings *settings, const struct nft_door *door)
 {
 	static const enum nft_table_index tables[] = {NFT_TABLE_BRIDGE, NFT_TABLE_INET};

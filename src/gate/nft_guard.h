@@ -24,6 +24,11 @@ void nft_guard_render(struct nft_ruleset *ruleset, const struct nft_settings *se
 void nft_guard_outside_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
 			      const struct nft_door *door, enum nft_table_index table, int chain);
 
+/* To the chain for what leaves by a bridge's port, whichever it is: what a container has sent and nobody has judged, as
+ * bridge netfilter is off, goes nowhere. */
+void nft_guard_leave_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
+			    const struct nft_door *door, int chain);
+
 /* What a port may open: `quota`, or less where the kernel's table is small. */
 uint32_t nft_guard_flows_max(uint32_t quota);
 

@@ -3,6 +3,7 @@
 """nftables alone: what it needs of the kernel, what it keeps on, and what one container can take of what all share."""
 
 import pathlib
+import re
 import socket
 import struct
 import sys
@@ -74,6 +75,43 @@ def test_switches_bridge_netfilter_on(host):
     said = host.uninstall()
     tap.expect(f"net.bridge.{NAMES[0]} off" in said, f"it is told: {said}")
     tap.equal(calls(), {NAMES[0]: "0", NAMES[1]: "1"}, "as before Bulkhead")
+
+
+def test_off_goes_nowhere(host):
+    """While bridge netfilter is off and no daemon looks, containers send to no uplink of their bridge either"""
+    host.nft_alone = True
+    _, _, mallory = scene(host)
+    run("ip", "link", "add", "uplink", "type", "ifb")  # no veth: what it does with frames does not matter
+    run("ip", "link", "set", "uplink", "up", "master", "br0")
+
+    run("nft", "add table netdev probe; add chain netdev probe out { type filter hook egress device uplink priority 0; }; "
+        "add rule netdev probe out ether daddr 02:00:00:00:00:99 counter")  # fmt: skip
+
+    def left():
+        return int(re.search(r"counter packets (\d+)", run("nft", "list", "table", "netdev", "probe"))[1])
+
+    def leaves(address, wait):
+        own = mallory.address(":" in address)
+        packet = frames.udp(own, address, 4000, 9, b"x")
+        before = left()
+        mallory.send_frame("eth0", frames.eth("02:00:00:00:00:99", mallory.mac(), frames.ip_type(address), packet))
+        try:
+            return wait_until(lambda: left() > before, wait)
+        except TimeoutError:
+            return False
+
+    outside = ("192.0.2.9", "2001:db8::9")
+    for address in outside:
+        wait_until(lambda: leaves(address, 0.3), 5, f"nobody polices: it leaves for {address}")
+    host.start()
+    host.wait_open()
+    for address in outside:
+        tap.expect(not leaves(address, 0.4), f"judged, and denied: {address}")
+    host.kill()
+    for name in NAMES:
+        CALLS.joinpath(name).write_text("0")
+    for address in outside:
+        tap.expect(not leaves(address, 0.4), f"not judged: {address}")
 
 
 def test_back_to_programs(host):
@@ -218,6 +256,7 @@ if __name__ == "__main__":
         [
             test_needs_bridge_netfilter,
             test_switches_bridge_netfilter_on,
+            test_off_goes_nowhere,
             test_back_to_programs,
             test_flows_are_bounded,
             test_what_is_not_given,
