@@ -86,6 +86,8 @@ def test_dhcp_client(host):
     host.wait_open()
     settle(host)
 
+    bridge_mac = json.loads(run("ip", "-j", "link", "show", "br0"))[0]["address"]
+
     def discover(mac, mark, source="0.0.0.0"):
         packet = datagram(source, "255.255.255.255", frames.dhcp(1, mac, 1) + mark, (68, 67))
         return from_mallory(frames.IPV4, packet, destination=frames.BROADCAST)
@@ -97,6 +99,14 @@ def test_dhcp_client(host):
     tap.expect(at_bridge(discover(MAC["mallory"], mark), mark), "the host hears who asks")
     mark = frames.marker()
     tap.expect(gets_not(alice, lambda: mallory.send_frame("eth0", discover(MAC["mallory"], mark)), mark), "a neighbour does not")
+    # A server of the host writes its answers as frames; the address on offer is not the client's yet.
+    for client, heard in ((mallory, True), (alice, False)):
+        mark = frames.marker()
+        offer = frames.dhcp(2, MAC["mallory"], 2, "10.77.0.66", V4["gateway"]) + mark
+        packet = datagram(V4["gateway"], "10.77.0.66", offer, (67, 68))
+        frame = frames.eth(MAC[client.name], bridge_mac, frames.IPV4, packet)
+        send = lambda frame=frame: host.agent.send_frame("br0", frame)
+        tap.equal(gets(client, send, mark, 1.0) is not None, heard, f"{client.name} gets the host's offer to mallory")
     for what, frame, reason in (
         ("in bob's name", lambda m: discover(MAC["bob"], m), "source-mac"),
         ("in bob's name, from its own address", lambda m: discover(MAC["bob"], m, V4["mallory"]), "source-mac"),
