@@ -91,7 +91,7 @@ json_t *nft_gate_status(struct nft_gate *nft)
 	json_t *status;
 
 	snprintf(mask, sizeof(mask), "0x%08x", nft->settings.mask);
-	writers = nft_writers_find(&nft->link, nft->settings.mask, &left_out);
+	writers = nft_writers_find(&nft->link, nft->settings.mask | nft->settings.judged, &left_out);
 	status = json_pack("{s:b, s:b, s:o, s:I, s:b, s:o*, s:o*, s:o*, s:s, s:b, s:b, s:b, s:I, s:s*, s:s*}", "owned",
 			   nft->own, "held", nft->held, "tables", tables ? tables : json_array(), "open",
 			   (json_int_t)(open ? open->elements.count : 0), "healthy", healthy, "foreign_mark_writers",
@@ -102,6 +102,11 @@ json_t *nft_gate_status(struct nft_gate *nft)
 			   nft->problem[0] ? nft->problem : NULL);
 	if (status && left_out &&
 	    json_object_set_new(status, "foreign_mark_writers_more", json_integer((json_int_t)left_out)) < 0) {
+		json_decref(status);
+		status = NULL;
+	}
+	if (status && !nft->settings.alone &&
+	    json_object_set_new(status, "second_opinion", json_boolean(nft->names != NULL)) < 0) {
 		json_decref(status);
 		status = NULL;
 	}

@@ -77,6 +77,8 @@ void nft_judge_outsiders_add(struct nft_ruleset *ruleset, const struct nft_setti
  * rules.
  */
 void nft_judge_addresses(struct nft_ruleset *ruleset, const struct nft_door *door, bool second);
+/* That nft alone takes: the kernel's time for a set of intervals grows with the square of their number. */
+#define NFT_PREFIXES_MAX 8192u
 /* Is the table small enough to be looked up by prefix here, too, beside the tc gate? */
 bool nft_second_fits(const struct table *table);
 int nft_judge_prefixes(struct nft_ruleset *ruleset, const struct table *table, const struct nft_names *names);

@@ -77,10 +77,16 @@ static int names_fill(struct nft_names *names, const struct table *table, struct
 
 int nft_names_make(const struct table *table, struct nft_names **ret_names, struct error *error)
 {
-	struct nft_names *names = calloc(1, sizeof(*names));
-	struct map *taken = map_new();
+	struct nft_names *names;
+	struct map *taken;
 	int rc = -ENOMEM;
 
+	if (table->prefixes.count > NFT_PREFIXES_MAX)
+		return error_set(error, -E2BIG,
+				 "the policy's addresses are %zu prefixes: nftables alone takes at most %u",
+				 table->prefixes.count, NFT_PREFIXES_MAX);
+	names = calloc(1, sizeof(*names));
+	taken = map_new();
 	if (names)
 		names->items = calloc(table->class_count, sizeof(*names->items));
 	if (names && names->items && taken) {

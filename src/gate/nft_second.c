@@ -14,7 +14,7 @@
 #define LOOPBACK_IFINDEX 1u
 #define CHAIN_REMOTE	 NFT_CHAIN_SECOND "_remote"
 /* Prefixes that the kernel is to look up a second time. More would be felt at each start, and fill its memory. */
-#define PREFIXES_MAX 8192u
+#define PREFIXES_MAX 2048u
 
 static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
 

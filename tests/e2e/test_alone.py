@@ -141,5 +141,30 @@ def inherit(host, tier):
     tap.equal(sum(mark in frame for frame in heir.sniff_stop(sniff)), 0, "answers to who is gone")
 
 
+def test_too_many_prefixes(host):
+    """More prefixes than the kernel takes in good time are an error, and the policy in force stays"""
+    host.nft_alone = True
+    scene(host)
+    host.start()
+    host.wait_open()
+    prefixes = ", ".join(f"20.{n >> 8}.{n & 255}.0/25" for n in range(9000))
+    try:
+        host.reload(POLICY + f"  - {{ from: shop, to: [ {prefixes} ], allow: tcp/1 }}\n")
+        raise AssertionError("it was taken")
+    except RuntimeError as error:
+        tap.expect("at most 8192" in str(error), f"what it says: {error}")
+    tap.expect(host.containers["web"].reach("tcp", "10.77.0.3", 5432, 3), "the policy in force stays")
+
+
 if __name__ == "__main__":
-    tap.main([test_all_ways, test_equal_addresses, test_errors, test_address_again, test_address_again_alike], jobs=2)
+    tap.main(
+        [
+            test_all_ways,
+            test_equal_addresses,
+            test_errors,
+            test_address_again,
+            test_address_again_alike,
+            test_too_many_prefixes,
+        ],
+        jobs=2,
+    )

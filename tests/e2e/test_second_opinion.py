@@ -37,6 +37,7 @@ def detach(host, interface, direction):
 
 def vanish(host, direction):
     denied = start(host)
+    tap.expect(host.ask("status")["gate"]["nft"]["second_opinion"], "status tells of it")
     if host.ask("status")["gate"]["tc"]["attach"] == "clsact":
         host.options = (*host.options, "--no-tcx")
     host.daemon.send_signal(signal.SIGSTOP)  # nobody repairs
