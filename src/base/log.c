@@ -66,6 +66,17 @@ static size_t log_prefix(char *line, size_t size, enum log_level level)
 	return length < 0 ? 0 : (size_t)length;
 }
 
+/* Three bytes in UTF-8 that separate lines or turn the direction of writing: U+200E and on, U+2028 to U+202E, U+2066 to
+ * U+2069. */
+static bool log_turns(unsigned char first, unsigned char second, unsigned char third)
+{
+	if (first != 0xe2)
+		return false;
+	if (second == 0x80)
+		return third == 0x8e || third == 0x8f || (third >= 0xa8 && third <= 0xae);
+	return second == 0x81 && third >= 0xa6 && third <= 0xa9;
+}
+
 /* A line stays a line, and no terminal that shows it obeys it, whoever chose the words: an interface's name may hold an
  * escape character. C1 controls (ISO 6429) are two bytes in UTF-8. */
 static void log_disarm(char *text, size_t length)
@@ -79,6 +90,8 @@ static void log_disarm(char *text, size_t length)
 			text[i] = '?';
 		else if (c == 0xc2 && next >= 0x80 && next <= 0x9f)
 			text[i] = text[i + 1] = '?';
+		else if (i + 2 < length && log_turns(c, next, (unsigned char)text[i + 2]))
+			text[i] = text[i + 1] = text[i + 2] = '?';
 	}
 }
 

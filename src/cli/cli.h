@@ -78,6 +78,8 @@ int cli_option(const struct cli *cli, const char *command, int argc, char **argv
 int cli_no_more(const struct cli *cli, const char *command, int argc, char **argv);
 /* Prints JSON (indented on a terminal) and a newline; returns CLI_OK, or CLI_ERROR when it can't be written. */
 int cli_print_json(const struct cli *cli, const json_t *json);
+/* One of many, on a line of its own, which may stay in the buffer; false when it can't be written. */
+bool cli_print_json_line(const json_t *json);
 /* A field's text, "" when it is absent; escaped for a terminal into a static ring of buffers: good until 64 calls
  * later. */
 const char *cli_text(const json_t *object, const char *key);

@@ -133,9 +133,7 @@ static int answer_print(struct batch_run *run, const json_t *answer)
 {
 	if (json_object_get(answer, "error"))
 		run->malformed = true;
-	if (json_dumpf(answer, stdout, JSON_COMPACT) < 0 || putchar('\n') == EOF)
-		return CLI_ERROR;
-	return CLI_OK;
+	return cli_print_json_line(answer) ? CLI_OK : CLI_ERROR;
 }
 
 static int lines_offline(struct batch_run *run)

@@ -82,7 +82,7 @@ static bool show(const struct cli *cli, const json_t *flow)
 {
 	if (!cli->json)
 		render_flow(cli, flow);
-	else if (json_dumpf(flow, stdout, JSON_COMPACT) < 0 || putchar('\n') == EOF)
+	else if (!cli_print_json_line(flow))
 		return false;
 	return ferror(stdout) == 0;
 }

@@ -131,15 +131,24 @@ int cli_no_more(const struct cli *cli, const char *command, int argc, char **arg
 
 /* ---- JSON ---- */
 
+/* In ASCII: names in it are others' words, and a terminal that shows it obeys none of them (C1 controls, the direction
+ * of writing). To programs it is the same. */
+static bool json_print(const json_t *json, size_t flags)
+{
+	return json_dumpf(json, stdout, flags | JSON_ENCODE_ANY | JSON_ENSURE_ASCII) == 0 && putchar('\n') != EOF;
+}
+
 int cli_print_json(const struct cli *cli, const json_t *json)
 {
 	size_t flags = isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT;
 
 	(void)cli;
-	if (json_dumpf(json, stdout, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) < 0 || putchar('\n') == EOF ||
-	    fflush(stdout) == EOF)
-		return CLI_ERROR;
-	return CLI_OK;
+	return json_print(json, flags | JSON_REAL_PRECISION(6)) && fflush(stdout) == 0 ? CLI_OK : CLI_ERROR;
+}
+
+bool cli_print_json_line(const json_t *json)
+{
+	return json_print(json, JSON_COMPACT);
 }
 
 /* ---- Fields ---- */

@@ -76,7 +76,7 @@ static void test_a_line_for_people_has_a_time_and_a_word(void **state)
 
 static void write_two_lines(void)
 {
-	log_info("a\nb\rc\x1b[2J\x7f\xc2\x9b\xc3\xa9");
+	log_info("a\nb\rc\x1b[2J\x7f\xc2\x9b\xc3\xa9\xe2\x80\xae\xe2\x81\xa9\xe2\x86\x92");
 }
 
 static void write_much(void)
@@ -93,7 +93,7 @@ static void test_a_message_is_one_bounded_line(void **state)
 {
 	(void)state;
 	log_set_journal(true);
-	assert_string_equal(logged(write_two_lines), "<6>a b c?[2J???\xc3\xa9\n");
+	assert_string_equal(logged(write_two_lines), "<6>a b c?[2J???\xc3\xa9??????\xe2\x86\x92\n");
 	const char *output = logged(write_much);
 	const char *end = strchr(output, '\n');
 	assert_non_null(end);
