@@ -3,7 +3,9 @@
 
 from lib import frames
 from lib.host import run
-from lib.hostile import MAC, NOBODY, V4, V6, datagram, to
+from lib.hostile import V4, V6, datagram, to
+
+UNKNOWN = "02:00:00:00:00:98"  # nobody has spoken with it yet: a bridge floods it
 
 
 def attack(world):
@@ -18,7 +20,7 @@ def attack(world):
         yield world.frame(
             f"{book['alice']} to nobody's MAC",
             "default",
-            lambda mark: to(NOBODY, kind, datagram(mine, book["alice"], mark, (4000, 9))),
+            lambda mark: to(UNKNOWN, kind, datagram(mine, book["alice"], mark, (4000, 9))),
         )
         bridge = run("cat", "/sys/class/net/br0/address").strip()
         for name in ("alice", "bob"):

@@ -5,7 +5,7 @@ import struct
 
 from lib import frames
 from lib.host import run
-from lib.hostile import V4, V6, datagram, packet, to
+from lib.hostile import V4, V6, datagram, to
 
 
 def attack(world):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Frames that are neither IP nor ARP: MACsec, MPLS, PPPoE, LLDP and loopback's EtherType to a neighbour, 802.3 framing"""
 
-from lib import frames
 from lib.hostile import V4, datagram, to
 
 

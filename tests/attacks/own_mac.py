@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Another MAC address: frames with bob's, a neighbour's on another bridge, the bridge's own and nobody's"""
+"""Another MAC address: frames with bob's, carol's on another bridge, and nobody's"""
 
 from lib import frames
 from lib.hostile import MAC, NOBODY, V4, V6, datagram, to

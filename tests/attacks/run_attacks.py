@@ -5,7 +5,7 @@
 daemon, where it must succeed, with the daemon, and with nftables alone. Words: names of attacks.
 
 Most share a world, one after the other; what changes the world for others says `ALONE = True`. `CONTROL = False`: there
-is nothing to see without the daemon. `NFT = False`: not with nftables alone."""
+is nothing to see without the daemon. `NFT = False`: not with nftables alone. `OPTIONS` are the daemon's, for one that is alone."""
 
 import importlib.util
 import pathlib
@@ -36,9 +36,17 @@ def is_alone(module):
     return getattr(module, "ALONE", False)
 
 
-def result(module, mode, good):
-    title = module.__doc__.strip().splitlines()[0].rstrip(".")
-    print(f"{'ok' if good else 'not ok'} - {title}: {MODES[mode]} ({module.__name__}, {mode})", flush=True)
+def play(world, module):
+    """(did it come out as it should, what to add to the result's line)"""
+    try:
+        world.play(module.attack)
+        return True, ""
+    except tap.Skip as skip:
+        return True, f" # SKIP {skip}"
+    except Exception:
+        for line in traceback.format_exc().splitlines() + world.host.log().splitlines()[-10:]:
+            print(f"# {line}")
+        return False, ""
 
 
 def group(mode, modules):
@@ -46,18 +54,14 @@ def group(mode, modules):
 
     def test(host):
         host.nft_alone = mode == "nft"
+        host.options = getattr(modules[0], "OPTIONS", ())
         world = World(host, mode != "control")
         world.build()
         world.honest("at first")
         for module in modules:
-            good = True
-            try:
-                world.play(module.attack)
-            except Exception:
-                good = False
-                for line in traceback.format_exc().splitlines() + host.log().splitlines()[-10:]:
-                    print(f"# {line}")
-            result(module, mode, good)
+            good, more = play(world, module)
+            title = module.__doc__.strip().splitlines()[0].rstrip(".")
+            print(f"{'ok' if good else 'not ok'} - {title}: {MODES[mode]} ({module.__name__}, {mode}){more}", flush=True)
 
     return test
 
