@@ -44,7 +44,7 @@ def test_planted(host):
         del shape["containers"][name]
     del shape["bridges"]["b2"]
     field = volleys.Field(host, shape)
-    field.fault = 443
+    field.fault, field.timeout = 443, 3.0
     mismatch = volleys.play(field, shape, rng, PLANTED, None, 2 * COUNT, "planted")
     tap.expect(mismatch, "the planted fault is not found")
     path, words = mismatch

@@ -224,9 +224,10 @@ class Range:
                  for words in self.ends[name].call(fire, packets, self.arps[name], self.cpu)]  # fmt: skip
         numbers = {probe.number: probe for probe in probes}
         differ = []
+        end = time.monotonic() + timeout
         for name, agent in self.ends.items():
             wanted = {number for number, probe in numbers.items() if probe.target_end == name and number in passes}
-            arrived = agent.call(seen, self.watches[name], wanted, timeout) & set(numbers)
+            arrived = agent.call(seen, self.watches[name], wanted, max(0.0, end - time.monotonic())) & set(numbers)
             for number in sorted(arrived ^ wanted):
                 probe = numbers[number]
                 if probe.source_end != name:

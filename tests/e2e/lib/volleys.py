@@ -121,6 +121,7 @@ class Field:
         self.range = Range(host, outside=self.scenario.outside)
         self.number = 1
         self.fault = None  # a TCP port whose verdicts are expected turned round, to see that it is found
+        self.timeout = 20.0  # seconds for what is to arrive
         self.open = 0  # of the probes, those that were to pass
 
     def next_probes(self, rng, count):
@@ -148,13 +149,13 @@ class Field:
             self.host.wait_open(*self.scenario.containers)
         return text
 
-    def volley(self, data, made, timeout=20.0):
+    def volley(self, data, made, timeout=None):
         """What differs, under a policy."""
         passes = judged(self.enforce(data), self.scenario.world(), made)
         if self.fault:
             passes ^= {probe.number for probe in made if (probe.protocol, probe.port) == ("tcp", self.fault)}
         self.open += len(passes)
-        return self.range.volley(made, passes, timeout)
+        return self.range.volley(made, passes, timeout or self.timeout)
 
     def again(self, probe):
         """The same, as a flow that nobody has seen."""
