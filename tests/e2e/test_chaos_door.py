@@ -51,7 +51,7 @@ def test_restarts(host):
 
 
 NO_OWNER = "--no-owner"
-TESTS = [test_reloads, tap.with_options(test_reloads, NO_OWNER), test_restarts, tap.with_options(test_restarts, NO_OWNER)]
+TESTS = [variant for test in (test_reloads, test_restarts) for variant in (test, tap.with_options(test, NO_OWNER), tap.nft_alone(test))]
 
 if __name__ == "__main__":
     tap.main(TESTS)

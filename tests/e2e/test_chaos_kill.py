@@ -10,7 +10,7 @@ import sys
 import threading
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from lib import chaos, tap
+from lib import chaos, recovery, tap
 from lib.host import wait_until
 
 
@@ -102,8 +102,32 @@ def test_stopped_and_continued(host):
     traffic.finish("after stops")
 
 
+def test_other_versions(host):
+    """State of a newer or an older version is refused, both named, and polices on; one that is known is taken over"""
+    chaos.scene(host)
+    host.start()
+    host.wait_open()
+    traffic = chaos.Traffic(host)
+    pins = f"{host.pins_mount}/bulkhead"
+    known = recovery.config_version(pins)
+    for other in (known + 1, known - 1, known + 1000):
+        host.kill(signal.SIGKILL)
+        recovery.config_version(pins, other)
+        daemon = host.start(wait=False)
+        tap.expect(daemon.wait(chaos.PATIENCE) != 0, f"version {other} is refused")
+        said = host.log().splitlines()[-1]
+        tap.expect(f"version {other}" in said and str(known) in said.split(f"version {other}")[1], f"both are named: {said}")
+        host.daemon = None
+        traffic.no_leak(f"version {other}")
+        recovery.config_version(pins, known)
+        host.start()
+        chaos.wait_whole(host, "taken over")
+    traffic.finish("after versions that are not known")
+
+
 NO_TCX, NO_OWNER = "--no-tcx", "--no-owner"
-TESTS = [test_control, test_kills, tap.with_options(test_kills, NO_TCX, NO_OWNER), test_stopped_and_continued]
+TESTS = [test_control, test_kills, tap.with_options(test_kills, NO_TCX, NO_OWNER), tap.nft_alone(test_kills), test_stopped_and_continued,
+         test_other_versions]
 
 if __name__ == "__main__":
     tap.main(TESTS)

@@ -11,7 +11,7 @@ import time
 
 from .host import run, wait_until
 
-BPF_OBJ_GET, BPF_PROG_QUERY, BPF_LINK_DETACH = 7, 16, 34
+BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_OBJ_GET, BPF_PROG_QUERY, BPF_LINK_DETACH = 1, 2, 7, 16, 34
 TCX = {"ingress": 46, "egress": 47}
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 PATIENCE = 60.0
@@ -44,6 +44,21 @@ def tcx_detach(pins, interface, direction):
     link, _ = _bpf(BPF_OBJ_GET, "=QII", ctypes.addressof(path), 0, 0)
     _bpf(BPF_LINK_DETACH, "=I", link)
     os.close(link)
+
+
+def config_version(pins, version=None):
+    """The version of the pinned state; it is set to another one if that is given."""
+    path = ctypes.create_string_buffer(f"{pins}/map_config".encode())
+    fd, _ = _bpf(BPF_OBJ_GET, "=QII", ctypes.addressof(path), 0, 0)
+    key, value = ctypes.create_string_buffer(4), ctypes.create_string_buffer(4096)
+    where = ("=IIQQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(value), 0)
+    _bpf(BPF_MAP_LOOKUP_ELEM, *where)
+    was = struct.unpack_from("=I", value, 4)[0]
+    if version is not None:
+        struct.pack_into("=I", value, 4, version)
+        _bpf(BPF_MAP_UPDATE_ELEM, *where)
+    os.close(fd)
+    return was
 
 
 def ruleset():
