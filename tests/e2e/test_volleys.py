@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
+# suite-timeout: 900
 """First packets of flows on the wire, many at once, under random policies, in each gate mode: what arrives is what the
 naive reading of the policy lets pass."""
 
