@@ -158,7 +158,8 @@ static void log_render(struct nft_host *host, int chain, const struct stage *sta
 	}
 }
 
-/* What the program at the port would refuse is refused here already, if it is refused; nobody answers for it. */
+/* What the program at the port would refuse is refused here already. With `refuse: reject` the host's own processes are
+ * told, and nobody outside. */
 static void second_render(struct nft_host *host, int chain, const struct stage *stage, const char *comment,
 			  const char *origin)
 {
@@ -171,6 +172,13 @@ static void second_render(struct nft_host *host, int chain, const struct stage *
 		nft_rule_sample(&writer, NFT_SAMPLE_OUTPUT);
 		nft_rule_log(&writer, prefix, host->settings->log_group, NFT_LOG_SNAPLEN);
 		nft_rule_end(&writer, NULL, origin);
+	}
+	if (stage->deny && host->desired->reject) {
+		rule_until(host, &writer, chain, stage->until);
+		nft_rule_mark(&writer, host->settings->mask, NFT_CMP_EQ, BH_CLASS_HOST << host->settings->shift);
+		nft_rule_counter(&writer, counter_of(host, stage->decision, counter));
+		nft_rule_refuse(&writer, host->settings, true);
+		nft_rule_end(&writer, comment, origin);
 	}
 	rule_until(host, &writer, chain, stage->until);
 	if (stage->deny)
