@@ -48,9 +48,9 @@ const struct cli_command cli_commands[] = {
 	 "\n"
 	 "Exit status: 0, or 1 with errors.\n",
 	 true, command_check},
-	{"reload", "[PATH]...", "load the policy again, and wait until it is in force",
-	 "  --dry-run   change nothing: check the policy (or that of PATH, root only), and list\n"
-	 "              the open flows that it would end\n",
+	{"reload", "", "load the policy again, and wait until it is in force",
+	 "  --dry-run [PATH]...   change nothing: check the policy (or that of PATH, root only),\n"
+	 "                        and list the open flows that it would end\n",
 	 false, command_reload},
 	{"adopt", "INTERFACE", "say whose a port is, and wait until it is open",
 	 "  --name NAME           the container's; without it nothing is said, only waited\n"

@@ -369,6 +369,7 @@ static void put_health(const struct daemon *daemon, const json_t *gate, json_t *
 	if (daemon->options->no_sandbox)
 		problem_add(problems, "%s",
 			    "the daemon runs with all privileges: --no-sandbox is for looking for faults");
+	problem_add_lines(problems, "tc", json_string_value(json_object_get(gate, "problem")));
 	put_gate_problems(gate, "tc", problems);
 	put_gate_problems(gate, "nft", problems);
 	put_foreign_problems(gate, problems);

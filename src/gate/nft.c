@@ -124,9 +124,10 @@ static int calls_find(struct nft_gate *nft, struct error *error)
 	if (!nft->settings.alone)
 		return 0;
 	if (!nft->settings.features.conntrack)
-		return error_set(error, -ENOTSUP,
-				 "nftables alone needs connection tracking, which this kernel has not loaded (modprobe "
-				 "nf_conntrack nft_ct)");
+		return error_set(
+			error, -ENOTSUP,
+			"nftables alone needs connection tracking, which this kernel has not loaded (modprobe -a "
+			"nf_conntrack nft_ct)");
 	return nft_calls_off(&off, error);
 }
 
