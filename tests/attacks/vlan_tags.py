@@ -2,7 +2,7 @@
 """VLAN tags: 0, 5, a priority alone, and two tags (QinQ), before packets that untagged would be allowed"""
 
 from lib import frames
-from lib.hostile import V4, datagram, to
+from lib.hostile import MAC, V4, datagram, to
 
 
 def attack(world):
@@ -16,3 +16,6 @@ def attack(world):
     ):
         plain = lambda mark: datagram(V4["mallory"], V4["alice"], mark)
         yield world.frame(what, "vlan", lambda mark: to("alice", frames.IPV4, plain(mark), tags=tags))
+    request = frames.arp(1, MAC["mallory"], V4["mallory"], "00:00:00:00:00:00", V4["alice"])
+    tagged = lambda mark: to("alice", frames.ARP, request + mark, tags=[(frames.VLAN, 7 << 13)])
+    yield world.frame("ARP with a priority", "vlan", tagged)
