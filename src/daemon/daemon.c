@@ -242,6 +242,12 @@ static void on_reconcile_timer(struct loop *loop, void *arg)
 	daemon_reconcile(arg);
 }
 
+static void on_before_timer(struct loop *loop, void *arg)
+{
+	(void)loop;
+	daemon_before_forget(arg);
+}
+
 static void on_check_timer(struct loop *loop, void *arg)
 {
 	(void)loop;
@@ -293,6 +299,8 @@ static int loop_start(struct daemon *daemon)
 		r = loop_add_timer(daemon->loop, on_reconcile_timer, daemon, &daemon->retry_timer);
 	if (r == 0)
 		r = loop_add_timer(daemon->loop, on_check_timer, daemon, &daemon->check_timer);
+	if (r == 0)
+		r = loop_add_timer(daemon->loop, on_before_timer, daemon, &daemon->before_timer);
 	if (r == 0)
 		r = loop_add_signal(daemon->loop, SIGHUP, on_hangup, daemon);
 	if (r == 0)
@@ -387,6 +395,7 @@ static void daemon_stop(struct daemon *daemon)
 {
 	control_free(daemon->control);
 	child_cancel(daemon->counting);
+	daemon_before_forget(daemon);
 	port_watch_free(daemon->watch);
 	gate_close(daemon->gate);
 	policy_files_free(daemon->files);

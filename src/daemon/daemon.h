@@ -42,7 +42,9 @@ struct repair_note {
 
 /* What was in force before the last new policy, for as long as it is asked which flows that one has ended. */
 struct before {
-	bool wanted;	     /* to be kept at the next commit */
+	bool wanted;	     /* to be kept at the next commit, unless that one changes nothing and something is kept */
+	bool fresh;	     /* it was kept by the last one */
+	json_t *ended;	     /* what has ended since, as `reload` tells it; NULL: not known yet */
 	struct table *table; /* NULL: nothing is kept. One of `older` */
 	struct gate_port *ports;
 	size_t port_count;
@@ -76,7 +78,8 @@ struct daemon {
 	uint64_t overruns;		       /* of the view, as last applied */
 	struct table *older[GENERATIONS_KEPT]; /* newest first */
 	struct before before;
-	struct child *counting; /* which flows a reload that nobody asked for has ended */
+	struct loop_source *before_timer; /* until it is forgotten */
+	struct child *counting;		  /* which flows a reload that nobody asked for has ended */
 	struct gate_port
 		*gate_ports; /* as last applied, with their results; each of world.ports that is policed is there */
 	size_t gate_port_count;
@@ -120,6 +123,7 @@ int daemon_policy_read(struct daemon *daemon, const char *const paths[], size_t 
 /* Makes the kernel equal to policy × world now. 0, or -errno with the problem kept for `status` and a retry under way.
  */
 int daemon_reconcile(struct daemon *daemon);
+void daemon_before_forget(struct daemon *daemon);
 /* Soon, from the loop: any number of calls before it are one. */
 void daemon_reconcile_soon(struct daemon *daemon);
 

@@ -17,6 +17,7 @@
 #define SEARCH_MS  20000 /* a host that is full of flows takes about a second */
 #define ANSWER_MAX (8u << 20)
 #define PATHS_MAX  64u
+#define BEFORE_MS  30000 /* a table of a large policy has some megabytes */
 
 struct side {
 	const struct table *table;
@@ -220,7 +221,8 @@ static int search_run(struct search *search)
 	clock_gettime(CLOCK_REALTIME, &now);
 	search->now = now.tv_sec * 1000000000ll + now.tv_nsec;
 	search->names = map_new();
-	r = search->names ? gate_flows_walk(search->daemon->gate, flow_take, search) : -ENOMEM;
+	r = search->names ? gate_flows_walk(search->daemon->gate, search->before.table->generation, flow_take, search)
+			  : -ENOMEM;
 	if (r == 0)
 		twins_mark(search);
 	return r;
@@ -363,19 +365,12 @@ static struct child *question_start(const struct question *question, child_done_
 
 /* ---- Reloading ---- */
 
-static void before_forget(struct daemon *daemon)
-{
-	if (daemon->before.table)
-		table_keep_names(daemon->before.table);
-	free(daemon->before.ports);
-	daemon->before = (struct before){0};
-}
-
 static int reload_keeping(struct daemon *daemon, json_t **ret_report)
 {
 	int r;
 
 	daemon->before.wanted = true;
+	daemon->before.fresh = false;
 	r = daemon_reload(daemon, ret_report);
 	daemon->before.wanted = false;
 	return r;
@@ -389,20 +384,24 @@ static void counted(void *arg, int status, const char *output, size_t size)
 	json_int_t count = json_integer_value(json_object_get(ended, "count"));
 
 	daemon->counting = NULL;
+	if (daemon->before.table && !daemon->before.ended)
+		daemon->before.ended = json_incref(ended);
 	if (count > 0)
 		log_info("%lld open flow%s ended by the new policy", (long long)count, count == 1 ? "" : "s");
 	json_decref(answer);
 }
 
+/* Whoever changes the files and then asks for a reload is to hear of what that change has ended, whether or not it was
+ * seen before he asked. */
 void daemon_reload_by_itself(struct daemon *daemon)
 {
 	const struct question question = {.daemon = daemon};
 
-	if (reload_keeping(daemon, NULL) == 0 && daemon->before.table) {
-		child_cancel(daemon->counting);
-		daemon->counting = question_start(&question, counted, daemon);
-	}
-	before_forget(daemon);
+	if (reload_keeping(daemon, NULL) < 0 || !daemon->before.fresh)
+		return;
+	child_cancel(daemon->counting);
+	daemon->counting = question_start(&question, counted, daemon);
+	loop_set_timer(daemon->before_timer, BEFORE_MS, 0);
 }
 
 static struct child *reload(struct daemon *daemon, child_done_fn done, void *arg, json_t **ret_result,
@@ -416,10 +415,12 @@ static struct child *reload(struct daemon *daemon, child_done_fn done, void *arg
 		*ret_error = report;
 	} else {
 		*ret_result = question.report = report;
-		if (daemon->before.table)
+		if (daemon->before.ended)
+			json_object_set(report, "ended", daemon->before.ended);
+		else if (daemon->before.table)
 			child = question_start(&question, done, arg);
 	}
-	before_forget(daemon);
+	daemon_before_forget(daemon);
 	return child;
 }
 

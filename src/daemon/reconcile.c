@@ -196,8 +196,19 @@ static void releases_note(struct daemon *daemon, const struct desired *next)
 	}
 }
 
+void daemon_before_forget(struct daemon *daemon)
+{
+	if (daemon->before.table)
+		table_keep_names(daemon->before.table);
+	free(daemon->before.ports);
+	json_decref(daemon->before.ended);
+	daemon->before = (struct before){.wanted = daemon->before.wanted};
+}
+
 static void before_keep(struct daemon *daemon)
 {
+	daemon_before_forget(daemon);
+	daemon->before.fresh = true;
 	daemon->before.table = daemon->table;
 	daemon->before.ports = TAKE(daemon->gate_ports);
 	daemon->before.port_count = daemon->gate_port_count;
@@ -207,14 +218,18 @@ static void before_keep(struct daemon *daemon)
 /* What was applied becomes what is in force; names of the generations before it stay for late events. */
 static void take_in_force(struct daemon *daemon, struct desired *next)
 {
+	bool keep = daemon->before.wanted && !(daemon->before.table && same_verdicts(daemon, next));
+
 	releases_note(daemon, next);
 	log_changes(daemon, next);
 	daemon_policed_note(daemon);
 	if (daemon->table && daemon->table->generation != next->table->generation) {
+		if (daemon->before.table == daemon->older[GENERATIONS_KEPT - 1])
+			daemon_before_forget(daemon);
 		table_free(daemon->older[GENERATIONS_KEPT - 1]);
 		memmove(&daemon->older[1], &daemon->older[0], (GENERATIONS_KEPT - 1) * sizeof(daemon->older[0]));
 		daemon->older[0] = daemon->table;
-		if (daemon->before.wanted)
+		if (keep)
 			before_keep(daemon);
 		else
 			table_keep_names(daemon->table);

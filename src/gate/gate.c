@@ -283,9 +283,9 @@ uint32_t gate_port_flows(struct gate *gate, uint32_t ifindex)
 	return gate->tc ? tc_gate_port_flows(gate->tc, ifindex) : 0;
 }
 
-int gate_flows_walk(struct gate *gate, int (*fn)(void *arg, const struct gate_flow *flow), void *arg)
+int gate_flows_walk(struct gate *gate, uint32_t since, int (*fn)(void *arg, const struct gate_flow *flow), void *arg)
 {
-	return gate->tc ? tc_gate_flows_walk(gate->tc, fn, arg) : nft_gate_flows_walk(gate->nft, fn, arg);
+	return gate->tc ? tc_gate_flows_walk(gate->tc, since, fn, arg) : nft_gate_flows_walk(gate->nft, fn, arg);
 }
 
 size_t gate_flows_fds(const struct gate *gate, int fds[GATE_FLOWS_FDS])

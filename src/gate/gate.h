@@ -171,12 +171,12 @@ struct gate_flow {
 	bool peer_local; /* the far end is the host or a container for certain: `opener` is what it was stamped with */
 };
 
-/* Calls `fn` for each flow that is open, or that the policy in force has ended since it came into force, until it
+/* Calls `fn` for each flow that is open, or that was ended by a policy of a later generation than `since`, until it
  * returns an error. One may come twice. It may return GATE_FLOW_END for what is to be ended at once, where it would not
  * end wholly by itself (nft alone). Takes its time: it is for a copy of the process (child.h), which needs the
  * descriptors that gate_flows_fds() gives (how many). */
 #define GATE_FLOW_END 1
-int gate_flows_walk(struct gate *gate, int (*fn)(void *arg, const struct gate_flow *flow), void *arg);
+int gate_flows_walk(struct gate *gate, uint32_t since, int (*fn)(void *arg, const struct gate_flow *flow), void *arg);
 #define GATE_FLOWS_FDS 2u
 size_t gate_flows_fds(const struct gate *gate, int fds[GATE_FLOWS_FDS]);
 

@@ -23,6 +23,7 @@ struct walk {
 	const struct nft_gate *nft;
 	int (*fn)(void *arg, const struct gate_flow *flow);
 	void *arg;
+	bool disown; /* what ends: its entry stays */
 	struct {
 		ARRAY_OF(struct entry);
 	} ended;
@@ -216,6 +217,22 @@ static struct nlmsghdr *message_begin(void *buffer, uint16_t type, uint8_t famil
 	return message;
 }
 
+/* It has no opener any more: its ICMP errors are nobody's, and its answers no longer asked for. The entry itself stays,
+ * so that the flow's next packet is told of with the line that refuses it. One that has gone by itself is as well. */
+static int entry_end(struct nft_link *link, const struct entry *entry, uint32_t mask)
+{
+	uint8_t buffer[1024];
+	struct nlmsghdr *message = message_begin(buffer, IPCTNL_MSG_CT_NEW, entry->family, NLM_F_ACK);
+	int r;
+
+	memcpy(mnl_nlmsg_get_payload_tail(message), entry->attrs, entry->size);
+	message->nlmsg_len += entry->size;
+	mnl_attr_put_u32(message, CTA_MARK, 0);
+	mnl_attr_put_u32(message, CTA_MARK_MASK, htonl(mask));
+	r = nft_link_query(link, message, NULL, NULL);
+	return r == -ENOENT ? 0 : r;
+}
+
 /* One that has gone by itself is as well. */
 static int entry_delete(struct nft_link *link, const struct entry *entry)
 {
@@ -234,14 +251,15 @@ static int walk_link(struct walk *walk, struct nft_link *link, struct nlmsghdr *
 	int r = nft_link_query(link, question, entry_take, walk);
 
 	for (size_t i = 0; r == 0 && i < walk->ended.count; i++)
-		r = entry_delete(link, &walk->ended.items[i]);
+		r = walk->disown ? entry_end(link, &walk->ended.items[i], walk->nft->settings.mask)
+				 : entry_delete(link, &walk->ended.items[i]);
 	array_free(&walk->ended);
 	return r;
 }
 
 int nft_gate_flows_walk(const struct nft_gate *nft, int (*fn)(void *arg, const struct gate_flow *flow), void *arg)
 {
-	struct walk walk = {.nft = nft, .fn = fn, .arg = arg};
+	struct walk walk = {.nft = nft, .fn = fn, .arg = arg, .disown = true};
 	struct nft_link link = {0};
 	uint8_t buffer[256];
 	int r = nft_link_open(&link, NULL);

@@ -39,7 +39,8 @@ int tc_gate_rule_counter(struct tc_gate *tc, uint32_t decision, struct bh_counte
 int tc_gate_port_counters(struct tc_gate *tc, uint32_t ifindex, struct bh_port_counters *ret_counters);
 int tc_gate_reason_counter(struct tc_gate *tc, enum bh_reason reason, struct bh_counter *ret_counter);
 uint32_t tc_gate_port_flows(struct tc_gate *tc, uint32_t ifindex);
-int tc_gate_flows_walk(struct tc_gate *tc, int (*fn)(void *arg, const struct gate_flow *flow), void *arg);
+int tc_gate_flows_walk(struct tc_gate *tc, uint32_t since, int (*fn)(void *arg, const struct gate_flow *flow),
+		       void *arg);
 size_t tc_gate_flows_fds(const struct tc_gate *tc, int fds[GATE_FLOWS_FDS]);
 json_t *tc_gate_status(struct tc_gate *tc);
 

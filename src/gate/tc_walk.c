@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Open flows, and those that the policy in force has ended. */
+/* Open flows, and those that a policy has ended. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <string.h>
@@ -80,7 +80,7 @@ static const struct tc_port *port_of(const struct tc_gate *tc, uint32_t id, uint
 	return NULL;
 }
 
-static int revoked_walk(const struct tc_gate *tc, const struct walk *walk)
+static int revoked_walk(const struct tc_gate *tc, uint32_t since, const struct walk *walk)
 {
 	struct tc_entries entries = {0};
 	int result = tc_entries_read(tc->maps[TC_REVOKED], &tc->shapes[TC_REVOKED], &entries);
@@ -92,14 +92,15 @@ static int revoked_walk(const struct tc_gate *tc, const struct walk *walk)
 
 		memcpy(&key, entries.keys + i * sizeof(key), sizeof(key));
 		memcpy(&flow, entries.values + i * sizeof(flow), sizeof(flow));
-		if (flow.generation == tc_gate_generation(tc) && port_of(tc, key.port_id, &ifindex))
+		if (flow.generation > since && port_of(tc, key.port_id, &ifindex))
 			result = tell(walk, ifindex, &key.flow, &flow);
 	}
 	tc_entries_free(&entries);
 	return result;
 }
 
-int tc_gate_flows_walk(struct tc_gate *tc, int (*fn)(void *arg, const struct gate_flow *flow), void *arg)
+int tc_gate_flows_walk(struct tc_gate *tc, uint32_t since, int (*fn)(void *arg, const struct gate_flow *flow),
+		       void *arg)
 {
 	const struct walk walk = {.fn = fn, .arg = arg, .now = tc_boot_ns()};
 	int result = 0;
@@ -115,7 +116,7 @@ int tc_gate_flows_walk(struct tc_gate *tc, int (*fn)(void *arg, const struct gat
 			result = port_walk(tc, port, ifindex, &walk);
 	}
 	/* Last: what a packet ends in the meantime goes from there to here. */
-	return result == 0 ? revoked_walk(tc, &walk) : result;
+	return result == 0 ? revoked_walk(tc, since, &walk) : result;
 }
 
 size_t tc_gate_flows_fds(const struct tc_gate *tc, int fds[GATE_FLOWS_FDS])

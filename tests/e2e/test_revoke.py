@@ -133,6 +133,8 @@ def test_by_itself(host):
     ends, _ = opened(web, db, far, out)
     host.policy(CUT)
     wait_until(lambda: f"{len(ends)} open flows ended by the new policy" in host.log(), PATIENCE, "the log tells")
+    tap.equal(host.ask("reload")["ended"]["count"], len(ends), "and so is told to who asks for it a moment later")
+    tap.equal(host.ask("reload")["ended"]["count"], 0, "once")
 
 
 def test_deny_and_conflict(host):
@@ -152,7 +154,7 @@ def test_deny_and_conflict(host):
     kept = web.connect("10.77.0.3", 5433)
     tap.expect(web.exchange(kept, b"x", PATIENCE), "open again")
     result = host.reload(OPEN.replace("other: { members: {", "other: { members: { name: web }}\n  third: { members: {"))
-    # The one that was frozen has sent nothing meanwhile, and so is open again, too; conntrack's is gone.
+    # The one that was frozen has sent nothing meanwhile, and so is open again, too; conntrack's has no opener.
     reasons = ["conflicted"] * (1 if "gates" in OPEN else 2)
     tap.equal([flow["reason"] for flow in result["ended"]["flows"]], reasons, f"in two zones: {result['ended']}")
     host.reload(OPEN)
@@ -182,6 +184,7 @@ if __name__ == "__main__":
             test_dry_run_of_the_same,
             test_by_itself,
             alone(test_count),
+            alone(test_by_itself),
             alone(test_traffic),
             alone(test_deny_and_conflict),
             test_deny_and_conflict,
