@@ -199,6 +199,7 @@ void nft_gate_close(struct nft_gate *nft)
 	text_free(&nft->rendered);
 	array_free(&nft->befores);
 	array_free(&nft->ports);
+	nft_zones_free(&nft->zones);
 	free(nft);
 }
 

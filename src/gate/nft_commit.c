@@ -423,6 +423,9 @@ int nft_gate_commit(struct nft_gate *nft, const struct gate_desired *desired, st
 	if (!nft->own && nft->known && nft_gate_check(nft, &drift) < 0)
 		nft->known = false;
 	text_free(&drift);
+	rc = nft->settings.alone ? nft_zones_make(&nft->zones, desired) : 0;
+	if (rc < 0)
+		return error_set(error, rc, "nftables: zones for the bridges: %s", strerror(-rc));
 	rc = nft_calls_ensure(nft, error);
 	if (rc == 0)
 		rc = links_get(nft, desired, &wanted.links, error);

@@ -197,7 +197,9 @@ static int entry_take(void *arg, const struct nlmsghdr *answer)
 	flow.own_port = original.source_port;
 	flow.remote_port = reply.source_port;
 	flow.protocol = original.protocol;
-	flow.domain = original.zone ? original.zone - 1u : 0; /* nft_judge.c: zone_of() */
+	flow.domain = nft_zone_bridge(&walk->nft->zones, original.zone);
+	if (original.zone && !flow.domain) /* no packet finds it any more */
+		return 0;
 	if (flow.protocol == IPPROTO_ICMP || flow.protocol == IPPROTO_ICMPV6) {
 		flow.own_port = original.source_port;
 		flow.remote_port = original.destination_port;

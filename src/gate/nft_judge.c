@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gate/nft_judge.h"
+#include "gate/nft_zone.h"
 
 struct judge {
 	struct nft_host *host;
@@ -153,17 +154,6 @@ static void ends_render(const struct judge *judge)
 
 /* ---- Bridges ---- */
 
-/* Kept for as long as the bridge is there: its number, as far as 16 bits go; others' numbers are not taken. */
-static uint16_t zone_of(const struct gate_desired *desired, size_t index)
-{
-	uint32_t zone = desired->bridges[index].ifindex;
-
-	for (size_t i = 0; i < index; i++)
-		if (desired->bridges[i].ifindex % UINT16_MAX == zone % UINT16_MAX)
-			zone++;
-	return (uint16_t)(zone % UINT16_MAX + 1);
-}
-
 static void zone_render(const struct judge *judge, const struct gate_bridge *bridge, uint16_t zone)
 {
 	char in[NFT_HOST_NAME_MAX + 16], back[NFT_HOST_NAME_MAX + 16];
@@ -188,6 +178,18 @@ static void zone_render(const struct judge *judge, const struct gate_bridge *bri
 	nft_rule_verdict(&writer, NFT_GOTO, "not_opened");
 	nft_rule_end(&writer, NULL, NULL);
 	mark_element(judge, set_of(judge, NFT_MAP_ZONES_BACK), bridge->ifindex, chain_name(judge, chain), true);
+}
+
+static int zones_render(const struct judge *judge)
+{
+	const struct gate_desired *desired = judge->host->desired;
+	struct nft_zones zones = {0};
+	int rc = nft_zones_make(&zones, desired);
+
+	for (size_t i = 0; rc == 0 && i < desired->bridge_count; i++)
+		zone_render(judge, &desired->bridges[i], nft_zone_of(&zones, desired->bridges[i].ifindex));
+	nft_zones_free(&zones);
+	return rc;
 }
 
 /* ---- Pairs ---- */
@@ -431,13 +433,12 @@ static int asked_render(struct judge *judge, uint32_t dst)
 
 static int all_render(struct judge *judge)
 {
-	const struct gate_desired *desired = judge->host->desired;
 	int rc = pairs_collect(judge);
 
 	judge->host->whom = judge->second ? NFT_WHOM_SECOND : NFT_WHOM_OTHERS;
 	ends_render(judge);
-	for (size_t i = 0; !judge->second && i < desired->bridge_count; i++)
-		zone_render(judge, &desired->bridges[i], zone_of(desired, i));
+	if (rc == 0 && !judge->second)
+		rc = zones_render(judge);
 	for (uint32_t dst = 0; rc == 0 && dst < (judge->second ? BH_CLASS_FIRST : judge->names->count); dst++) {
 		if (is_named(judge, dst) && dst != BH_CLASS_HOST)
 			rc = asked_render(judge, dst);

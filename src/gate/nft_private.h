@@ -7,6 +7,7 @@
 #include "gate/nft_judge.h"
 #include "gate/nft_kernel.h"
 #include "gate/nft_render.h"
+#include "gate/nft_zone.h"
 
 /* What a counter has besides the kernel's: counted before it was rendered anew, or (wrapped around) what the kernel's
  * counter held when its number got another meaning. */
@@ -48,6 +49,7 @@ struct nft_gate {
 	struct {
 		ARRAY_OF(struct nft_port);
 	} ports;
+	struct nft_zones zones;	      /* nft alone: of the last commit, or of one that was tried */
 	uint32_t generation;	      /* of the table in force */
 	char problem[ERROR_TEXT_MAX]; /* what could not be done and stops nothing; "" */
 	struct nft_watch *watch;
