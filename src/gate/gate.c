@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/map.h"
 #include "base/text.h"
@@ -27,7 +26,7 @@ enum gate_found gate_find(const struct gate_options *options)
 	/* Programs beside a door that judges alone: one mode was about to follow the other, and had not yet. */
 	if (nft_gate_alone_is_there())
 		return GATE_FOUND_NFT_ALONE;
-	return access(options->pin_dir, F_OK) == 0 ? GATE_FOUND_TC : GATE_FOUND_NONE;
+	return tc_gate_is_there(options) ? GATE_FOUND_TC : GATE_FOUND_NONE;
 }
 
 int gate_open(const struct gate_options *options, struct gate **ret_gate, struct error *error)
@@ -190,19 +189,13 @@ static int ports_check(struct gate_desired *desired)
 	return result < 0 ? result : 0;
 }
 
-static void line_ignore(void *arg, const char *line)
-{
-	(void)arg;
-	(void)line;
-}
-
 /* Those of a daemon that policed by tc. They may go when nft has what it needs to judge, and not before. */
 static void programs_remove(struct gate *gate)
 {
 	struct error error = {0};
 
 	gate->problem[0] = '\0';
-	if (tc_gate_uninstall(&gate->options, line_ignore, NULL, &error) < 0)
+	if (tc_gate_leave(&gate->options, &error) < 0)
 		memcpy(gate->problem, error.text, sizeof(gate->problem));
 }
 

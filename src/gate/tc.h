@@ -31,8 +31,13 @@ int tc_gate_check(struct tc_gate *tc, struct text *drift);
 /* The same for the ports that the kernel told something of, and no more. */
 int tc_gate_check_told(struct tc_gate *tc, struct text *drift);
 int tc_gate_watch(struct tc_gate *tc, struct loop *loop, const struct gate_callbacks *callbacks, struct error *error);
+/* Is anything pinned, whole or not? */
+bool tc_gate_is_there(const struct gate_options *options);
 int tc_gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,
 		      struct error *error);
+/* The daemon's, when nft judges alone from now on: a BPF file system that it mounted stays, since it may not unmount
+ * any more, and so does the mark by which an uninstall knows that it was. */
+int tc_gate_leave(const struct gate_options *options, struct error *error);
 uint32_t tc_gate_generation(const struct tc_gate *tc);
 int tc_gate_identities(struct tc_gate *tc, void (*fn)(void *arg, uint32_t number), void *arg);
 int tc_gate_rule_counter(struct tc_gate *tc, uint32_t decision, struct bh_counter *ret_counter);

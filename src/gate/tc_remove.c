@@ -17,7 +17,7 @@ struct removal {
 	void (*report)(void *arg, const char *line);
 	void *arg;
 	unsigned int links, filters, pins;
-	bool mounted;
+	bool stay, mounted; /* the BPF file system, with the mark that it is ours; it has one */
 };
 
 static void removal_say(const struct removal *removal, unsigned int count, const char *done, const char *what)
@@ -59,6 +59,8 @@ static int entry_remove(struct removal *removal, const char *name)
 	}
 	if (strcmp(name, TC_MARK_MOUNTED) == 0) {
 		removal->mounted = true;
+		if (removal->stay)
+			return 0;
 		return rmdir(tc_pin_path(removal->pin_dir, name, path)) < 0 ? -errno : 0;
 	}
 	if (strcmp(name, TC_MARK_GRACE) == 0) {
@@ -85,32 +87,66 @@ static int entries_remove(struct removal *removal, const char *beginning)
 	return result;
 }
 
+/* Is something there but the mark that the file system is ours? */
+bool tc_gate_is_there(const struct gate_options *options)
+{
+	DIR *dir = opendir(options->pin_dir);
+	struct dirent *entry;
+	bool found = false;
+
+	if (!dir)
+		return errno != ENOENT;
+	while (!found && (entry = readdir(dir)))
+		found = entry->d_name[0] != '.' && strcmp(entry->d_name, TC_MARK_MOUNTED) != 0;
+	closedir(dir);
+	return found;
+}
+
+static int take_out(struct removal *removal, struct error *error)
+{
+	int result;
+
+	if (strlen(removal->pin_dir) >= TC_PIN_DIR_MAX)
+		return error_set(error, -ENAMETOOLONG, "the pin directory's name is too long");
+	if (access(removal->pin_dir, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	tc_libbpf_quiet();
+	filters_remove(removal);
+	result = entries_remove(removal, "link_");
+	if (result == 0)
+		result = entries_remove(removal, "clsact_");
+	if (result == 0)
+		result = entries_remove(removal, "");
+	if (result == 0 && !(removal->stay && removal->mounted) && rmdir(removal->pin_dir) < 0)
+		result = -errno;
+	/* Only if nobody else has come to use it: umount says so by refusing. */
+	if (result == 0 && removal->mounted && !removal->stay)
+		umount(BPFFS_USUAL);
+	removal_say(removal, removal->links, "detached", "tcx program");
+	removal_say(removal, removal->filters, "removed", "clsact filter");
+	removal_say(removal, removal->pins, "unpinned", "object");
+	if (result < 0)
+		return error_set(error, result, "cannot empty %s: %s", removal->pin_dir, strerror(-result));
+	return 0;
+}
+
 int tc_gate_uninstall(const struct gate_options *options, void (*report)(void *arg, const char *line), void *arg,
 		      struct error *error)
 {
 	struct removal removal = {.pin_dir = options->pin_dir, .report = report, .arg = arg};
-	int result;
 
-	if (strlen(options->pin_dir) >= TC_PIN_DIR_MAX)
-		return error_set(error, -ENAMETOOLONG, "the pin directory's name is too long");
-	if (access(options->pin_dir, F_OK) < 0 && errno == ENOENT)
-		return 0;
-	tc_libbpf_quiet();
-	filters_remove(&removal);
-	result = entries_remove(&removal, "link_");
-	if (result == 0)
-		result = entries_remove(&removal, "clsact_");
-	if (result == 0)
-		result = entries_remove(&removal, "");
-	if (result == 0 && rmdir(options->pin_dir) < 0)
-		result = -errno;
-	/* Only if nobody else has come to use it: umount says so by refusing. */
-	if (result == 0 && removal.mounted)
-		umount(BPFFS_USUAL);
-	removal_say(&removal, removal.links, "detached", "tcx program");
-	removal_say(&removal, removal.filters, "removed", "clsact filter");
-	removal_say(&removal, removal.pins, "unpinned", "object");
-	if (result < 0)
-		return error_set(error, result, "cannot empty %s: %s", options->pin_dir, strerror(-result));
-	return 0;
+	return take_out(&removal, error);
+}
+
+static void line_ignore(void *arg, const char *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+int tc_gate_leave(const struct gate_options *options, struct error *error)
+{
+	struct removal removal = {.pin_dir = options->pin_dir, .report = line_ignore, .stay = true};
+
+	return take_out(&removal, error);
 }

@@ -122,6 +122,29 @@ def test_broken_then_mended(host):
         denied.finish("with a broken policy, and after")
 
 
+def test_mounted_by_itself(host):
+    """A BPF file system that the daemon mounted outlives a change to nftables alone, and goes with an uninstall"""
+    scene(host)
+    host.pins_mount = "/sys/fs/bpf"  # of this test's own /sys
+    tap.expect(not os.path.ismount(host.pins_mount), "nobody has mounted it")
+    host.start()
+    host.wait_open()
+    tap.expect(os.path.ismount(host.pins_mount), "the daemon has")
+    for text, expected in ((ALONE, ["nft"]), (POLICY, ["tc", "nft"]), (ALONE, ["nft"])):
+        host.policy(text)
+        host.kill(signal.SIGTERM)
+        host.start()
+        host.wait_open()
+        tap.equal(gates(host), expected, "gates")
+        status = host.ask("status")
+        tap.equal((status["health"], status["gate"].get("problem")), ("ok", None), "health")
+        holds(host, f"by {' and '.join(expected)}")
+    tap.equal(os.listdir(f"{host.pins_mount}/bulkhead"), ["mounted"], "what is left of the programs")
+    tap.equal(host.kill(signal.SIGTERM), 0, "the daemon's end")
+    host.uninstall()
+    tap.expect(not os.path.ismount(host.pins_mount), "an uninstall unmounts it")
+
+
 def status_or_not(host):
     try:
         return host.ask("status")
@@ -130,4 +153,4 @@ def status_or_not(host):
 
 
 if __name__ == "__main__":
-    tap.main([test_without_ebpf, test_reload_refuses, test_switch, test_broken_then_mended])
+    tap.main([test_without_ebpf, test_reload_refuses, test_switch, test_mounted_by_itself, test_broken_then_mended])
