@@ -49,7 +49,8 @@ void nft_host_name(struct nft_host *host, char buffer[NFT_HOST_NAME_MAX + 16], c
 /* What can't be reached in a cell is taken out, so that cells that do the same are the same. */
 struct bh_cell nft_cell_normal(const struct bh_cell *cell);
 
-/* The name of the chain for this (normal) cell, rendered on first use; NULL when memory is short. */
+/* The chain for this (normal) cell, rendered on first use, by its index or its name; -1, NULL when memory is short. */
+int nft_outcome_chain(struct nft_host *host, const struct bh_cell *cell);
 const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell);
 
 /* nft_service.c: adds to host->runs what is not the fallback; and, of all of them, maps and the rules that look there.

@@ -10,6 +10,9 @@
 #include "gate/nft_judge.h"
 #include "gate/nft_zone.h"
 
+#define NOT_YET		 (-1)
+#define FLAGS_TOLD_APART 8 /* flags_index() */
+
 struct judge {
 	struct nft_host *host;
 	const struct nft_names *names;
@@ -18,12 +21,19 @@ struct judge {
 	bool second;	   /* an opinion beside the programs': of what is opened towards containers by others */
 	struct map *pairs; /* what holds for a pair → index of its chain + 1 */
 	struct pair *sorted;
-	size_t count;
+	size_t count, at; /* `at`: the first whose destination is not behind the one in hand */
+	/* Chains by index; NOT_YET: not known. */
+	int *said;			  /* to the destination in hand, by sender */
+	int *by_sender[FLAGS_TOLD_APART]; /* by default, by the destination's flags and by sender */
+	int by_flags[FLAGS_TOLD_APART];	  /* by default to the destination in hand, by the sender's flags */
+	uint32_t *votes;		  /* by chain */
+	size_t vote_count;
 };
 
-/* Two classes that have cells. */
+/* Two classes that have cells: `count` of the table's, from `first` on. */
 struct pair {
 	uint32_t src, dst;
+	size_t first, count;
 };
 
 static struct nft_ruleset *ruleset_of(const struct judge *judge)
@@ -273,18 +283,20 @@ struct content {
 	struct bh_cell cell;
 };
 
-static const char *pair_name(struct judge *judge, uint32_t src, uint32_t dst)
+/* The chain for a pair with cells. */
+static int pair_said(struct judge *judge, const struct pair *pair)
 {
-	size_t count, n = 1;
-	const struct cell_entry *cells = table_pair_cells(judge->table, src, dst, &count);
-	struct content *content = calloc(count + 1, sizeof(*content));
-	const char *name = NULL;
+	const struct cell_entry *cells = &judge->table->cells.items[pair->first];
+	struct content *content = calloc(pair->count + 1, sizeof(*content));
+	size_t n = 1;
 	int chain;
 
 	if (!content)
-		return NULL;
-	judge->host->fallback = content[0].cell = pair_cell(judge, src, dst);
-	for (size_t i = 0; i < count; i++) {
+		return -1;
+	content[0].cell = (cells[0].key & 0xffff) == BH_SERVICE_ANY ? cell_of(judge, &cells[0].cell)
+								    : pair_cell(judge, pair->src, pair->dst);
+	judge->host->fallback = content[0].cell;
+	for (size_t i = 0; i < pair->count; i++) {
 		uint64_t service = cells[i].key & 0xffff;
 		struct bh_cell cell = cell_of(judge, &cells[i].cell);
 
@@ -294,19 +306,18 @@ static const char *pair_name(struct judge *judge, uint32_t src, uint32_t dst)
 		content[n++] = (struct content){service, cell};
 	}
 	if (n == 1) {
-		name = nft_outcome_name(judge->host, &content[0].cell);
+		chain = nft_outcome_chain(judge->host, &content[0].cell);
 	} else {
 		chain = (int)(uintptr_t)map_get(judge->pairs, content, n * sizeof(*content)) - 1;
 		if (chain < 0) {
-			chain = pair_chain(judge, src, dst);
+			chain = pair_chain(judge, pair->src, pair->dst);
 			if (chain >= 0 && map_set(judge->pairs, content, n * sizeof(*content),
 						  (void *)(uintptr_t)(chain + 1), NULL) < 0)
 				chain = -1;
 		}
-		name = chain_name(judge, chain);
 	}
 	free(content);
-	return name;
+	return chain;
 }
 
 /* Those that cells name, by destination. */
@@ -331,18 +342,12 @@ static int pairs_collect(struct judge *judge)
 		uint64_t pair = table->cells.items[i].key >> 16;
 
 		if (pair != last)
-			judge->sorted[judge->count++] = (struct pair){(uint32_t)(pair >> 24), pair & 0xffffff};
+			judge->sorted[judge->count++] = (struct pair){(uint32_t)(pair >> 24), pair & 0xffffff, i, 0};
+		judge->sorted[judge->count - 1].count++;
 		last = pair;
 	}
 	qsort(judge->sorted, judge->count, sizeof(*judge->sorted), pair_order);
 	return 0;
-}
-
-static bool has_cells(const struct judge *judge, uint32_t src, uint32_t dst)
-{
-	struct pair wanted = {src, dst};
-
-	return judge->count && bsearch(&wanted, judge->sorted, judge->count, sizeof(wanted), pair_order);
 }
 
 /* Who asks is told by stamp; with the stamps of all who may, but for those to whom the default of the chain applies. */
@@ -366,16 +371,95 @@ static struct bh_cell conflicted_cell(const struct judge *judge, uint32_t dst)
 	return cell;
 }
 
-/* What holds for most: identities and classes of one kind stand together, the latest are the plainest. */
-static bool otherwise_find(const struct judge *judge, uint32_t dst, struct bh_cell *ret_cell)
+/* Of a class's flags those that what holds by default depends on (table_lookup()), as an index. */
+static uint32_t flags_index(const struct judge *judge, uint32_t class)
 {
-	for (uint32_t src = judge->names->count; src-- > 0;) {
-		if (src == BH_CLASS_CONFLICTED || !may_ask(judge, src, dst) || has_cells(judge, src, dst))
-			continue;
-		*ret_cell = pair_cell(judge, src, dst);
-		return true;
+	uint32_t flags = judge->table->class_info[class].flags;
+
+	return (flags & BH_CLASS_ZONE ? 1 : 0) | (flags & BH_CLASS_AUDIT ? 2 : 0) |
+	       (flags & BH_CLASS_LOG_DENIED ? 4 : 0);
+}
+
+/* The chain for a pair without cells. All senders with the same flags have the same, where the destination says which
+ * line decides; else each sender has the same to all destinations with the same flags. */
+static int default_said(struct judge *judge, uint32_t src, uint32_t dst)
+{
+	bool refused = dst == BH_CLASS_CONFLICTED || dst == BH_CLASS_AMBIGUOUS;
+	int *said = &judge->by_sender[flags_index(judge, dst)][src];
+	struct bh_cell cell;
+
+	if (refused || judge->table->class_info[dst].default_decision)
+		said = &judge->by_flags[flags_index(judge, src)];
+	if (*said == NOT_YET) {
+		cell = pair_cell(judge, src, dst);
+		*said = nft_outcome_chain(judge->host, &cell);
 	}
-	return false;
+	return *said;
+}
+
+static int conflicted_said(const struct judge *judge, uint32_t dst)
+{
+	struct bh_cell cell = conflicted_cell(judge, dst);
+
+	return nft_outcome_chain(judge->host, &cell);
+}
+
+/* False: memory is short. */
+static bool said_fill(struct judge *judge, uint32_t dst)
+{
+	bool whole = true;
+
+	for (size_t i = 0; i < FLAGS_TOLD_APART; i++)
+		judge->by_flags[i] = NOT_YET;
+	for (uint32_t src = 0; src < judge->names->count; src++)
+		judge->said[src] = NOT_YET;
+	while (judge->at < judge->count && judge->sorted[judge->at].dst < dst)
+		judge->at++;
+	for (; judge->at < judge->count && judge->sorted[judge->at].dst == dst; judge->at++) {
+		const struct pair *pair = &judge->sorted[judge->at];
+
+		if (pair->src == BH_CLASS_CONFLICTED || !may_ask(judge, pair->src, dst))
+			continue;
+		judge->said[pair->src] = pair_said(judge, pair);
+		whole = whole && judge->said[pair->src] >= 0;
+	}
+	for (uint32_t src = 0; whole && src < judge->names->count; src++) {
+		if (judge->said[src] != NOT_YET || !may_ask(judge, src, dst))
+			continue;
+		judge->said[src] =
+			src == BH_CLASS_CONFLICTED ? conflicted_said(judge, dst) : default_said(judge, src, dst);
+		whole = judge->said[src] >= 0;
+	}
+	return whole && !ruleset_of(judge)->failed;
+}
+
+/* What holds for most, so that few are to be named; NOT_YET: nobody may ask. Whose stamp means nobody does not come
+ * here (NFT_SET_ASKERS; NFT_MAP_SOURCES, in which every address is). -ENOMEM */
+static int otherwise_find(struct judge *judge, int *ret_chain)
+{
+	size_t count = ruleset_of(judge)->tables[NFT_TABLE_INET].chains.count;
+
+	if (count > judge->vote_count) {
+		free(judge->votes);
+		judge->vote_count = count * 2;
+		judge->votes = calloc(judge->vote_count, sizeof(*judge->votes));
+		if (!judge->votes)
+			return -ENOMEM;
+	}
+	*ret_chain = NOT_YET;
+	for (uint32_t src = judge->names->count; src-- > 0;) {
+		int said = judge->said[src];
+
+		if (said == NOT_YET)
+			continue;
+		judge->votes[said]++;
+		if (*ret_chain == NOT_YET || judge->votes[said] > judge->votes[*ret_chain])
+			*ret_chain = said;
+	}
+	for (uint32_t src = 0; src < judge->names->count; src++)
+		if (judge->said[src] != NOT_YET)
+			judge->votes[judge->said[src]] = 0;
+	return 0;
 }
 
 static int asked_render(struct judge *judge, uint32_t dst)
@@ -387,53 +471,47 @@ static int asked_render(struct judge *judge, uint32_t dst)
 				      .key_size = sizeof(uint32_t),
 				      .host_order = true,
 				      .comment = "who asks, where not all is as for all else"};
-	int chain = chain_add(judge, judge->names->items[dst].to);
-	struct bh_cell otherwise = {0};
+	int chain = chain_add(judge, judge->names->items[dst].to), otherwise;
 	struct nft_rule_writer writer;
 	struct nft_set *senders;
-	bool known = otherwise_find(judge, dst, &otherwise);
-	const char *outcome;
 
 	snprintf(name, sizeof(name), "%s/askers", judge->names->items[dst].to);
 	senders = nft_set_add(ruleset_of(judge), NFT_TABLE_INET, &description);
-	for (uint32_t src = 0; src < judge->names->count; src++) {
-		struct bh_cell cell;
-
-		if (!may_ask(judge, src, dst))
-			continue;
-		if (src == BH_CLASS_CONFLICTED) {
-			cell = conflicted_cell(judge, dst);
-			mark_element(judge, senders, stamp_of(judge, src), nft_outcome_name(judge->host, &cell), false);
-		} else if (has_cells(judge, src, dst)) {
-			mark_element(judge, senders, stamp_of(judge, src), pair_name(judge, src, dst), false);
-		} else {
-			cell = pair_cell(judge, src, dst);
-			if (memcmp(&cell, &otherwise, sizeof(cell)) != 0)
-				mark_element(judge, senders, stamp_of(judge, src), nft_outcome_name(judge->host, &cell),
-					     false);
-		}
-	}
-	if (ruleset_of(judge)->failed)
+	if (!said_fill(judge, dst) || otherwise_find(judge, &otherwise) < 0)
 		return -ENOMEM;
+	for (uint32_t src = 0; src < judge->names->count; src++)
+		if (judge->said[src] != NOT_YET && judge->said[src] != otherwise)
+			mark_element(judge, senders, stamp_of(judge, src), chain_name(judge, judge->said[src]), false);
 	rule_begin(judge, &writer, chain);
 	nft_rule_map_mark(&writer, judge->host->settings->mask, name);
 	nft_rule_end(&writer, NULL, NULL);
-	if (!known) {
+	if (otherwise == NOT_YET) {
 		rule_begin(judge, &writer, chain);
 		nft_rule_verdict(&writer, NF_DROP, NULL);
-		nft_rule_end(&writer, "nobody else is there", NULL);
-		return 0;
+		nft_rule_end(&writer, "nobody is there to ask", NULL);
+	} else {
+		goto_add(judge, chain, chain_name(judge, otherwise), "all else");
 	}
-	outcome = nft_outcome_name(judge->host, &otherwise);
-	if (!outcome)
+	return ruleset_of(judge)->failed ? -ENOMEM : 0;
+}
+
+static int said_new(struct judge *judge)
+{
+	size_t count = judge->names->count;
+
+	judge->said = calloc(count * (1 + FLAGS_TOLD_APART) + 1, sizeof(*judge->said));
+	if (!judge->said)
 		return -ENOMEM;
-	goto_add(judge, chain, outcome, "all else");
-	return 0;
+	for (size_t i = 0; i < FLAGS_TOLD_APART; i++)
+		judge->by_sender[i] = &judge->said[count * (1 + i)];
+	for (size_t i = 0; i < count * (1 + FLAGS_TOLD_APART); i++)
+		judge->said[i] = NOT_YET;
+	return pairs_collect(judge);
 }
 
 static int all_render(struct judge *judge)
 {
-	int rc = pairs_collect(judge);
+	int rc = said_new(judge);
 
 	judge->host->whom = judge->second ? NFT_WHOM_SECOND : NFT_WHOM_OTHERS;
 	ends_render(judge);
@@ -459,5 +537,7 @@ int nft_judge_render(struct nft_host *host, const struct nft_names *names)
 	table_walk_free(judge.walk);
 	map_free(judge.pairs, NULL);
 	free(judge.sorted);
+	free(judge.said);
+	free(judge.votes);
 	return rc;
 }

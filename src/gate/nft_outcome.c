@@ -307,18 +307,25 @@ struct nft_outcome {
 	uint64_t whom;
 };
 
-const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell)
+int nft_outcome_chain(struct nft_host *host, const struct bh_cell *cell)
 {
 	struct nft_outcome key = {*cell, host->whom};
 	int chain = (int)(uintptr_t)map_get(host->outcomes, &key, sizeof(key)) - 1;
 
-	if (chain < 0) {
-		chain = outcome_chain(host, cell);
-		if (chain < 0 || map_set(host->outcomes, &key, sizeof(key), (void *)(uintptr_t)(chain + 1), NULL) < 0) {
-			host->ruleset->failed = true;
-			return NULL;
-		}
-		outcome_render(host, chain, cell);
+	if (chain >= 0)
+		return chain;
+	chain = outcome_chain(host, cell);
+	if (chain < 0 || map_set(host->outcomes, &key, sizeof(key), (void *)(uintptr_t)(chain + 1), NULL) < 0) {
+		host->ruleset->failed = true;
+		return -1;
 	}
-	return host->ruleset->tables[NFT_TABLE_INET].chains.items[chain].name;
+	outcome_render(host, chain, cell);
+	return chain;
+}
+
+const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell)
+{
+	int chain = nft_outcome_chain(host, cell);
+
+	return chain < 0 ? NULL : host->ruleset->tables[NFT_TABLE_INET].chains.items[chain].name;
 }
