@@ -37,15 +37,15 @@ struct gate_options {
 struct gate_port {
 	char name[IFNAMSIZ];
 	uint32_t ifindex;
-	uint64_t key;	 /* of the interface: another one that gets its number has another key; 0: not known */
-	uint32_t domain; /* the bridge's ifindex; 0: none */
-	struct mac mac;	 /* the container's end */
+	uint32_t domain;   /* the bridge's ifindex; 0: none */
+	uint64_t key;	   /* of the interface: another one that gets its number has another key; 0: not known */
+	struct mac mac;	   /* the container's end */
+	bool open;	   /* false: kept closed; of name, ifindex, key and domain it is made ready, to open at once */
+	uint32_t identity; /* class number of the table: an identity, BH_CLASS_UNASSIGNED or BH_CLASS_CONFLICTED */
 	const struct addr *addresses;
 	size_t address_count;
 	const struct addr *gateways; /* the runtime's gateway addresses for this port */
 	size_t gateway_count;
-	uint32_t identity; /* class number of the table: an identity, BH_CLASS_UNASSIGNED or BH_CLASS_CONFLICTED */
-	bool open;	   /* false: kept closed; of name, ifindex, key and domain it is made ready, to open at once */
 	const struct gate_seed
 		*seeds; /* flows that were open before Bulkhead came; used only when the port is first opened */
 	size_t seed_count;

@@ -76,7 +76,7 @@ static const char *refusal_name(enum bh_reason reason)
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
 		if (refusals[i].reason == reason)
 			return refusals[i].name;
-	return NULL;
+	return "other"; /* all that are used stand there */
 }
 
 static void refusal_counter(struct nft_guard *guard, const char *name)

@@ -122,11 +122,11 @@ static void pair_cells(struct table_walk *walk, uint32_t src, uint32_t dst)
 	size_t count;
 	const struct cell_entry *entries = table_pair_cells(walk->table, src, dst, &count);
 
-	if (count && (entries[0].key & 0xffff) == BH_SERVICE_ANY)
+	if (entries && (entries[0].key & 0xffff) == BH_SERVICE_ANY)
 		fallback = &entries[0].cell;
 	for (uint32_t number = 0; number < walk->table->service_class_count; number++)
 		walk->cells[number] = fallback;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; entries && i < count; i++)
 		if ((entries[i].key & 0xffff) < walk->table->service_class_count)
 			walk->cells[entries[i].key & 0xffff] = &entries[i].cell;
 }

@@ -389,8 +389,10 @@ static void address_put(const struct addr *addr, uint32_t class)
 {
 	struct address_entry *entry = array_append(&subject.table->addresses);
 
-	assert_non_null(entry);
-	*entry = (struct address_entry){0, *addr, class};
+	if (entry)
+		*entry = (struct address_entry){0, *addr, class};
+	else
+		fail_msg("out of memory");
 }
 
 static struct gate_port port_of(const struct lab_box *box, uint32_t identity)
