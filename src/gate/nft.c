@@ -194,6 +194,7 @@ void nft_gate_close(struct nft_gate *nft)
 	nft_link_close(&nft->link);
 	nft_ruleset_free(&nft->applied);
 	nft_names_free(nft->names);
+	nft_hearing_free(nft->hearing);
 	nft_snapshot_free(nft->snapshot);
 	map_free(nft->tallies, free);
 	text_free(&nft->rendered);

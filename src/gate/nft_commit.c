@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "gate/nft_calls.h"
+#include "gate/nft_guard.h"
 
 /* ---- What is desired, as a door ---- */
 
@@ -341,24 +342,33 @@ static int commit_same(struct nft_gate *nft, const struct gate_desired *desired,
 		       struct error *error)
 {
 	struct nft_names *names = NULL;
+	struct nft_hearing *hearing = NULL;
 	int rc = 0;
 
 	if (same) {
 		wanted->door.names = nft->names;
+		wanted->door.hearing = nft->hearing;
 		return commit_sets(nft, wanted, error);
 	}
 	if (nft->settings.alone || (nft->settings.features.conntrack && nft_second_fits(desired->table)))
 		rc = nft_names_make(desired->table, &names, error);
+	if (rc == 0 && nft->settings.alone && nft_hearing_make(desired->table, &hearing) < 0)
+		rc = error_set(error, -ENOMEM, "nftables: memory is short");
 	wanted->door.names = names;
+	wanted->door.hearing = hearing;
 	if (rc == 0)
 		rc = commit_all(nft, desired, wanted, error);
 	if (rc == 0) {
 		struct nft_names *old = nft->names;
+		struct nft_hearing *before = nft->hearing;
 
 		nft->names = names;
+		nft->hearing = hearing;
 		names = old;
+		hearing = before;
 	}
 	nft_names_free(names);
+	nft_hearing_free(hearing);
 	return rc;
 }
 

@@ -29,6 +29,10 @@ void nft_guard_outside_render(struct nft_ruleset *ruleset, const struct nft_sett
 void nft_guard_leave_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
 			    const struct nft_door *door, int chain);
 
+/* nft_guard_pair.c: who hears whom as a neighbour, of a table. -ENOMEM */
+int nft_hearing_make(const struct table *table, struct nft_hearing **ret_hearing);
+void nft_hearing_free(struct nft_hearing *hearing); /* NULL is fine */
+
 /* What a port may open: `quota`, or less where the kernel's table is small. */
 uint32_t nft_guard_flows_max(uint32_t quota);
 
@@ -55,7 +59,8 @@ struct nft_guard {
 #define NFT_GUARD_SPOOFERS   "may_spoof"    /* permits */
 #define NFT_GUARD_ROUTERS    "may_route"
 #define NFT_GUARD_SERVERS    "may_serve_dhcp"
-#define NFT_GUARD_SPEAKS     "speaks" /* with a stamp */
+#define NFT_GUARD_HEARERS    "hearers" /* → by its identity, a chain that asks for the stamp */
+#define NFT_GUARD_SPEAKS     "speaks"  /* the chain that looks there; beginning of those chains' names */
 /* By address. */
 #define NFT_GUARD_LOCAL_4   "local_4" /* whoever is outside does not have these */
 #define NFT_GUARD_LOCAL_6   "local_6"
@@ -112,8 +117,8 @@ void nft_guard_sets_add(struct nft_guard *guard);
 void nft_guard_local_add(struct nft_guard *guard); /* local_4, local_6 */
 /* nft_guard_own.c */
 void nft_guard_own_render(struct nft_guard *guard);
-/* nft_guard_pair.c: of bridge. A rule that drops, untold, what has a container's stamp that is not with this port in
- * the set. */
+/* nft_guard_pair.c: of bridge. A rule that drops, untold, what has the stamp of a container that this port may not
+ * hear. */
 void nft_guard_pairs_add(struct nft_guard *guard);
 void nft_guard_unless_pair(struct nft_guard *guard, int chain);
 /* nft_guard_flows.c: of inet */

@@ -39,6 +39,7 @@ struct nft_gate {
 	uint32_t kernel_generation;    /* of the ruleset, after our last transaction */
 	struct nft_snapshot *snapshot; /* then; NULL where tables are owned: nobody else can change them */
 	struct nft_names *names;       /* that `applied` was rendered with; NULL: it judges only what is for the host */
+	struct nft_hearing *hearing;   /* the same, where nft judges alone */
 	struct text rendered;	       /* what `applied` was rendered from, but for the sets */
 	struct nft_befores befores;
 	uint32_t calls_before; /* nft_calls.h */

@@ -35,7 +35,8 @@ struct nft_interfaces {
 	const uint32_t *items;
 	size_t count;
 };
-struct nft_names; /* nft_judge.h */
+struct nft_names;   /* nft_judge.h */
+struct nft_hearing; /* nft_guard.h */
 struct nft_door {
 	struct nft_interfaces open, ignored, patch;
 	const struct nft_before *before;
@@ -47,8 +48,9 @@ struct nft_door {
 	size_t group_count;
 	const struct addr *host; /* the host's addresses */
 	size_t host_count;
-	const struct table *table;     /* NULL: nothing is desired yet */
-	const struct nft_names *names; /* of it, where nft judges alone */
+	const struct table *table;	   /* NULL: nothing is desired yet */
+	const struct nft_names *names;	   /* of it, where nft judges alone */
+	const struct nft_hearing *hearing; /* of it, with names; NULL: nobody hears anybody */
 	const struct gate_port *ports;
 	size_t port_count;
 	bool audit;  /* the whole policy is in audit mode */
