@@ -132,7 +132,20 @@ static __always_inline int dhcp_from_port(struct __sk_buff *skb, struct packet *
 	return BH_ALLOW_LIFE;
 }
 
-/* What it is sent. */
+/* From outside: may it be a server's on the link, or its relay's? What a router sent on is traffic like any other.
+ * Nothing is routed to an address that is still on offer: nobody answers for it. */
+static __always_inline bool dhcp_of_link(const struct packet *packet, const struct bh_port *port)
+{
+	const __u8 *server = packet->key.remote;
+
+	if (packet->stamp != BH_CLASS_REMOTE)
+		return true;
+	if (packet->key.family == 6)
+		return server[0] == 0xfe && (server[1] & 0xc0) == 0x80;
+	return own_kind(port, 4, packet->key.own) != BH_OWN_ADDRESS || own_kind(port, 4, server) == BH_OWN_GATEWAY;
+}
+
+/* What it is sent. BH_REASON_NONE: let the policy decide. */
 static __always_inline int dhcp_to_port(struct __sk_buff *skb, struct packet *packet, const struct bh_port *port)
 {
 	bool v4 = packet->key.family == 4;
@@ -150,6 +163,8 @@ static __always_inline int dhcp_to_port(struct __sk_buff *skb, struct packet *pa
 	reason = sender_permitted(packet, port, BH_CLASS_PERMIT_DHCP_SERVER, BH_DROP_DHCP_SERVER);
 	if (reason)
 		return reason;
+	if (!dhcp_of_link(packet, port))
+		return BH_REASON_NONE;
 	if (!v4) {
 		reason = guard_addresses(packet, port);
 		return reason ? reason : BH_ALLOW_LIFE;

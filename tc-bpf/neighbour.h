@@ -167,6 +167,7 @@ static __always_inline int nd_from_port(struct __sk_buff *skb, struct packet *pa
 	bool router = packet->icmp_type == ICMP6_ROUTER_SOLICITATION || packet->icmp_type == ICMP6_ROUTER_ADVERTISEMENT;
 	bool spoofs = port_permits(packet, BH_CLASS_PERMIT_SPOOF);
 	bool unspecified = address_is_zero(packet->key.own);
+	bool group = address_is_group(6, packet->key.remote);
 	int reason;
 
 	if (packet->icmp_type == ICMP6_ROUTER_ADVERTISEMENT && !port_permits(packet, BH_CLASS_PERMIT_ROUTER))
@@ -181,6 +182,12 @@ static __always_inline int nd_from_port(struct __sk_buff *skb, struct packet *pa
 			return reason;
 		if (!unspecified && own_kind(port, 6, packet->key.own) != BH_OWN_ADDRESS)
 			return BH_DROP_ND_SPOOF;
+	}
+	/* Options may hold anything, so it may be traffic: to one alone only where the policy knows a way. */
+	if (!spoofs && !group && packet->icmp_type != ICMP6_ROUTER_ADVERTISEMENT) {
+		packet->dst_class = packet_class_of(packet, port, packet->key.remote);
+		if (!neighbour_reachable(packet, port, packet->key.remote, packet->dst_class))
+			return BH_DROP_ARP_TARGET;
 	}
 	if (router)
 		return unspecified && packet->icmp_type == ICMP6_ROUTER_ADVERTISEMENT ? BH_DROP_ND_SPOOF

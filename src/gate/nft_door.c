@@ -576,20 +576,29 @@ static void inet_input_judged(struct render *render, int chain)
 /* What a port may always do (the port's program lets nothing else of these kinds pass). */
 static void inet_input_life(struct render *render, int chain)
 {
-	/* RFC 2710, 3810, 4861: reports of MLD, router solicitation; neighbour solicitation and advertisement. */
-	static const uint8_t types[][2] = {{131, 133}, {135, 136}, {143, 143}};
+	/* RFC 2710, 3810: reports of MLD, to groups. RFC 4861: solicitation of routers, of neighbours, advertisement.
+	 */
+	static const struct {
+		uint8_t low, high, hops;
+		bool group;
+	} types[] = {{131, 132, 1, true}, {143, 143, 1, true}, {133, 133, 255, false}, {135, 136, 255, false}};
 	static const uint16_t dhcp[][2] = {{68, 67}, {546, 547}}; /* RFC 2131, 8415: client to server */
 	struct nft_rule_writer *writer;
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
 		writer = rule(render, chain);
 		nft_rule_family(writer, NFPROTO_IPV6);
+		if (types[i].group)
+			nft_rule_address_in(writer, NFPROTO_IPV6, true, SET_GROUPS_6);
+		nft_rule_hop_limit(writer, NFT_CMP_EQ, types[i].hops);
 		nft_rule_protocol(writer, IPPROTO_ICMPV6);
-		nft_rule_type(writer, types[i][0], types[i][1]);
+		nft_rule_type(writer, types[i].low, types[i].high);
 		nft_rule_verdict(writer, NF_ACCEPT, NULL);
 		end(render, NULL);
 	}
 	writer = rule(render, chain);
+	nft_rule_family(writer, NFPROTO_IPV4);
+	nft_rule_address_in(writer, NFPROTO_IPV4, true, SET_GROUPS_4);
 	nft_rule_protocol(writer, IPPROTO_IGMP);
 	nft_rule_verdict(writer, NF_ACCEPT, NULL);
 	end(render, NULL);

@@ -2,7 +2,7 @@
 /* What containers send to the host and the host's NAT sends on (DNAT, another's port forwarding). The program at the
  * sender's port saw an address of the host's, and left it to the door; if it goes to a port, the program there judges
  * it. If it goes elsewhere (outside, to a veth that is left out, to a virtual machine), nobody else would: it is
- * refused. */
+ * refused. And what containers say to their neighbours and a router would send on. */
 #include <string.h>
 
 #include "gate/nft_render.h"
@@ -11,10 +11,13 @@
 #define SET_JUDGED  "judged" /* where ports are: judged there */
 #define CHAIN_ELSE  "sent_on"
 #define COUNTER	    "sent_on"
+#define COUNTER_ND  "routed_nd" /* and its chain */
 #define NAME_SIZE   16
 #define KEY_LINK    4u /* bytes of an interface in a key */
 #define LOG_REFUSED "bulkhead deny r=%u d=0"
 #define LOG_AUDITED "bulkhead would-deny r=%u d=0"
+
+enum { ND_FIRST = 133, ND_LAST = 137, ND_HOP_LIMIT = 255 }; /* RFC 4861 */
 
 static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
 
@@ -103,6 +106,28 @@ static void refuse(struct nft_ruleset *ruleset, const struct nft_settings *setti
 	nft_rule_end(&writer, NULL, NULL);
 }
 
+/* What containers send to their neighbours and a router sends on: never legal (RFC 4861, 7.1), and no program at a port
+ * can tell where it will go. */
+static void routed_neighbours(struct nft_ruleset *ruleset, const struct nft_settings *settings, int forward)
+{
+	struct nft_counter counter = {.name = (char *)COUNTER_ND,
+				      .comment = (char *)"neighbour discovery that is routed"};
+	struct nft_refusal refusal = {.reason = BH_DROP_ND_SPOOF, .sample = NFT_SAMPLE_SENDER, .counter = COUNTER_ND};
+	int chain = nft_chain_add(ruleset, NFT_TABLE_INET, COUNTER_ND);
+	struct nft_rule_writer writer;
+
+	nft_counter_add(ruleset, NFT_TABLE_INET, &counter);
+	nft_refuse_render(ruleset, settings, NFT_TABLE_INET, chain, &refusal);
+	nft_rule_begin(&writer, ruleset, NFT_TABLE_INET, forward);
+	nft_rule_mark(&writer, settings->mask, NFT_CMP_GTE, BH_CLASS_UNASSIGNED << settings->shift);
+	nft_rule_family(&writer, NFPROTO_IPV6);
+	nft_rule_hop_limit(&writer, NFT_CMP_NEQ, ND_HOP_LIMIT);
+	nft_rule_protocol(&writer, IPPROTO_ICMPV6);
+	nft_rule_type(&writer, ND_FIRST, ND_LAST);
+	nft_rule_verdict(&writer, NFT_GOTO, COUNTER_ND);
+	nft_rule_end(&writer, NULL, NULL);
+}
+
 static void pass(struct nft_ruleset *ruleset, const struct nft_settings *settings, int chain)
 {
 	struct nft_rule_writer writer;
@@ -124,11 +149,12 @@ void nft_forward_render(struct nft_ruleset *ruleset, const struct nft_settings *
 	struct nft_rule_writer writer;
 	int chain;
 
+	chain = nft_base_chain_add(ruleset, NFT_TABLE_INET, "forward", NF_INET_FORWARD, priority);
+	routed_neighbours(ruleset, settings, chain);
 	/* Without conntrack there is no NAT. */
 	if (!settings->features.conntrack)
 		return;
 	refuse(ruleset, settings, door->audit, door->reject);
-	chain = nft_base_chain_add(ruleset, NFT_TABLE_INET, "forward", NF_INET_FORWARD, priority);
 	nft_second_forward_render(ruleset, settings, chain);
 	pass(ruleset, settings, chain);
 	for (size_t i = 0; i < sizeof(families); i++) {

@@ -13,6 +13,7 @@
 #define PRIORITY_FORWARD (-10)	/* others' filters at 0 see what we let pass */
 #define PRIORITY_OUTPUT	 301	/* behind NAT, and behind the last stamp (nft_door.c) */
 #define LOOPBACK_IFINDEX 1u
+#define ND_HOP_LIMIT	 255	  /* RFC 4861: came over no router */
 #define SET_GROUPS	 "groups" /* nft_door.c; with _4, _6 */
 
 static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
@@ -94,6 +95,10 @@ static void errors(struct judge_door *judge)
 	int chain = chain_add(judge, NFT_CHAIN_ERRORS);
 	char name[NFT_FAMILY_NAME_MAX];
 
+	nft_rule_family(rule(judge, chain), NFPROTO_IPV4);
+	nft_rule_protocol(&judge->writer, IPPROTO_ICMP);
+	nft_rule_type(&judge->writer, 4, 5);
+	go(judge, NFT_GOTO, "no_flow_icmp", "source quench (RFC 6633) and redirects: no errors");
 	nft_rule_flow_mark(rule(judge, chain), judge->settings->mask, NFT_CMP_EQ, 0);
 	go(judge, NFT_GOTO, "no_flow_icmp", "nobody has judged that flow");
 	rule_stamp(judge, chain, NFT_CMP_LT, BH_CLASS_UNASSIGNED);
@@ -132,9 +137,12 @@ static void state(struct judge_door *judge)
 	end(judge, NULL);
 }
 
-static void types_pass(struct judge_door *judge, int chain, uint8_t low, uint8_t high, bool group)
+/* `hops`: the limit that it must still have; 0: any. */
+static void types_pass(struct judge_door *judge, int chain, uint8_t low, uint8_t high, bool group, uint8_t hops)
 {
 	nft_rule_family(rule(judge, chain), NFPROTO_IPV6);
+	if (hops)
+		nft_rule_hop_limit(&judge->writer, NFT_CMP_EQ, hops);
 	if (group)
 		nft_rule_address_in(&judge->writer, NFPROTO_IPV6, true, SET_GROUPS "_6");
 	nft_rule_protocol(&judge->writer, IPPROTO_ICMPV6);
@@ -142,26 +150,55 @@ static void types_pass(struct judge_door *judge, int chain, uint8_t low, uint8_t
 	go(judge, NFT_GOTO, NFT_CHAIN_JUDGED, NULL);
 }
 
-static void dhcp_pass(struct judge_door *judge, int chain, uint8_t nfproto, uint16_t source, uint16_t destination,
-		      bool group)
+/* Ends the rule in hand. */
+static void udp_pass(struct judge_door *judge, uint16_t source, uint16_t destination)
 {
-	nft_rule_family(rule(judge, chain), nfproto);
-	if (group)
-		nft_rule_address_in(&judge->writer, nfproto, true,
-				    nfproto == NFPROTO_IPV4 ? SET_GROUPS "_4" : SET_GROUPS "_6");
 	nft_rule_protocol(&judge->writer, IPPROTO_UDP);
 	nft_rule_ports(&judge->writer, source, destination);
 	go(judge, NFT_GOTO, NFT_CHAIN_JUDGED, NULL);
+}
+
+/* `group`: to groups alone; else from this host alone. */
+static void dhcp_pass(struct judge_door *judge, int chain, uint8_t nfproto, uint16_t source, uint16_t destination,
+		      bool group)
+{
+	if (group)
+		rule(judge, chain);
+	else
+		rule_stamp(judge, chain, NFT_CMP_NEQ, BH_CLASS_REMOTE);
+	nft_rule_family(&judge->writer, nfproto);
+	if (group)
+		nft_rule_address_in(&judge->writer, nfproto, true,
+				    nfproto == NFPROTO_IPV4 ? SET_GROUPS "_4" : SET_GROUPS "_6");
+	udp_pass(judge, source, destination);
+}
+
+/* From outside: of a server on the link, or its relay. What a router sent on is traffic like any other; nothing is
+ * routed from a link-local address, nor to one that is still on offer (`offered`), as nobody answers for it. */
+static void dhcp_of_link(struct judge_door *judge, int chain, bool offered)
+{
+	static const uint8_t mask[16] = {0xff, 0xc0}, link_local[16] = {0xfe, 0x80};
+
+	if (offered) {
+		nft_rule_family(rule(judge, chain), NFPROTO_IPV4);
+		udp_pass(judge, 67, 68);
+	}
+	nft_rule_family(rule(judge, chain), NFPROTO_IPV6);
+	nft_rule_load(&judge->writer, NFT_PAYLOAD_NETWORK_HEADER, 8, sizeof(mask), 0);
+	nft_rule_under(&judge->writer, mask, sizeof(mask));
+	nft_rule_compare(&judge->writer, NFT_CMP_EQ, link_local, sizeof(link_local));
+	udp_pass(judge, 547, 546);
 }
 
 /* What a port needs to live has no flow. Who may play which part, and who gets it, the guards see to (nft_guard.h). */
 static void life(struct judge_door *judge, int chain)
 {
 	/* RFC 4861: neighbours, routers; RFC 2710, 3810, 4286: what is about groups. Redirects are refused before. */
-	types_pass(judge, chain, 134, 136, false);
-	types_pass(judge, chain, 130, 133, true);
-	types_pass(judge, chain, 143, 143, true);
-	types_pass(judge, chain, 151, 153, true);
+	types_pass(judge, chain, 134, 136, false, ND_HOP_LIMIT);
+	types_pass(judge, chain, 133, 133, true, ND_HOP_LIMIT);
+	types_pass(judge, chain, 130, 132, true, 0);
+	types_pass(judge, chain, 143, 143, true, 0);
+	types_pass(judge, chain, 151, 153, true, 0);
 	nft_rule_family(rule(judge, chain), NFPROTO_IPV4);
 	nft_rule_address_in(&judge->writer, NFPROTO_IPV4, true, SET_GROUPS "_4");
 	nft_rule_protocol(&judge->writer, IPPROTO_IGMP);
@@ -251,19 +288,27 @@ static void address_goto(struct judge_door *judge, int chain, bool destination, 
 	}
 }
 
-/* What is remote and is not for a container is nobody's business here. */
+/* What is remote and is not for a container is nobody's business here, but for what ports need from the link. */
 static void from_remote(struct judge_door *judge)
 {
 	int chain = chain_add(judge, "from_remote"), ours = chain_add(judge, "from_remote_to_ours"),
-	    spoofed = chain_add(judge, "spoofed_remote");
+	    others = chain_add(judge, "from_remote_to_others"), spoofed = chain_add(judge, "spoofed_remote");
 
 	refuse(judge, spoofed, BH_DROP_SPOOFED_REMOTE, "spoofed_remote",
 	       "from outside, with an address of this host's");
 	address_goto(judge, chain, true, NFT_SET_CONTAINERS, "from_remote_to_ours");
+	/* In the name of somebody here: to whoever is not a container, but no port needs it to live. */
+	address_goto(judge, chain, false, NFT_SET_CONTAINERS, "from_remote_to_others");
+	address_goto(judge, chain, false, "host", "from_remote_to_others");
+	life(judge, chain);
+	dhcp_of_link(judge, chain, true);
 	rule(judge, chain);
+	go(judge, NFT_GOTO, "from_remote_to_others", NULL);
+	rule(judge, others);
 	go(judge, NF_ACCEPT, NULL, "to no container");
 	address_goto(judge, ours, false, NFT_SET_CONTAINERS, "spoofed_remote");
 	address_goto(judge, ours, false, "host", "spoofed_remote");
+	dhcp_of_link(judge, ours, false);
 	rule(judge, ours);
 	go(judge, NFT_GOTO, NFT_CHAIN_JUDGE, NULL);
 }

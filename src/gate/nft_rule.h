@@ -123,6 +123,7 @@ void nft_rule_flow_mark(struct nft_rule_writer *writer, uint32_t mask, enum nft_
 /* … the zone that the flow was opened in is another. */
 void nft_rule_flow_zone_not(struct nft_rule_writer *writer, uint16_t zone);
 void nft_rule_not_syn(struct nft_rule_writer *writer); /* … of TCP's flags SYN, ACK, FIN and RST not just SYN is set */
+void nft_rule_hop_limit(struct nft_rule_writer *writer, enum nft_cmp_ops op, uint8_t limit); /* … IPv6's compares so */
 /* … the packet's source and an end of its flow (who opened it; or the other end, behind NAT) are together in the set.
  */
 void nft_rule_end_in(struct nft_rule_writer *writer, uint8_t nfproto, bool opener, const char *set);

@@ -54,6 +54,12 @@ void nft_rule_flow_zone_not(struct nft_rule_writer *writer, uint16_t zone)
 	nft_rule_compare(writer, NFT_CMP_NEQ, &zone, sizeof(zone));
 }
 
+void nft_rule_hop_limit(struct nft_rule_writer *writer, enum nft_cmp_ops op, uint8_t limit)
+{
+	nft_rule_load(writer, NFT_PAYLOAD_NETWORK_HEADER, 7, sizeof(limit), 0);
+	nft_rule_compare(writer, op, &limit, sizeof(limit));
+}
+
 void nft_rule_not_syn(struct nft_rule_writer *writer)
 {
 	/* RFC 9293, 3.1: byte 13 of the header; ACK, RST, SYN, FIN. */

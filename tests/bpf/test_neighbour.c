@@ -117,6 +117,11 @@ static void test_nd_from_port(void **state)
 	FROM(a, BH_DROP_ARP_TARGET, .from = "fd00::2", .to = "ff02::1:ff00:5", ND(135, "fd00::5", 1, 0x0a));
 	FROM(a, BH_DROP_ARP_TARGET, .from = "::", .to = "ff02::1:ff00:3", .protocol = ICMP6, .icmp_type = 135,
 	     .hop_limit = 255, .body = nd_body("fd00::3", 0, 0), .payload = 16);
+	/* To one alone: only to those that it may reach, or be reached by. */
+	FROM(a, BH_ALLOW_LIFE, .from = "fd00::2", .to = "fd00::1", ROUTER_MESSAGE(133));
+	FROM(a, BH_DROP_ARP_TARGET, .from = "fd00::2", .to = "fd00::5", ROUTER_MESSAGE(133));
+	FROM(a, BH_DROP_ARP_TARGET, .from = "fd00::2", .to = "fd00::5", ND(136, "fd00::2", 2, 0x0a));
+	FROM(a, BH_DROP_ARP_TARGET, .from = "fd00::2", .to = "fd00::5", ND(135, "fd00::1", 1, 0x0a));
 	FROM(a, BH_DROP_ND_SPOOF, .from = "fd00::2", .to = "ff02::1:ff00:3", ND(135, "fd00::3", 1, 0x0b));
 	FROM(a, BH_DROP_ND_SPOOF, .from = "fd00::3", .to = "ff02::1:ff00:1", ND(135, "fd00::1", 1, 0x0a));
 	FROM(a, BH_DROP_ND_SPOOF, .from = "fd00::2", .to = "fd00::3", ND(136, "fd00::1", 2, 0x0a));
@@ -279,6 +284,8 @@ static void test_dhcp6_client(void **state)
 	   .dport = 546);
 	TO(a, BH_CLASS_REMOTE, BH_ALLOW_LIFE, .from = "fe80::99", .to = "fe80::2", .protocol = UDP, .sport = 547,
 	   .dport = 546);
+	TO(a, BH_CLASS_REMOTE, BH_DENY_DEFAULT, .from = "2001:db8::9", .to = "fd00::2", .protocol = UDP, .sport = 547,
+	   .dport = 546); /* over a router */
 	TO(a, BH_CLASS_HOST, BH_DROP_NOT_ADDRESSED, .from = "fe80::1", .to = "fe80::7", .protocol = UDP, .sport = 547,
 	   .dport = 546);
 	TO(a, BACK, BH_DROP_DHCP_SERVER, .from = "fe80::3", .to = "fe80::2", .protocol = UDP, .sport = 547,

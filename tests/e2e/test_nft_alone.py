@@ -232,6 +232,39 @@ def test_what_is_not_given(host):
     tap.expect("nftables alone does not give" in host.cli("status").stdout, "the command says it, too")
 
 
+def test_uplink(host):
+    """What a port needs of routers and servers on its bridge's uplink arrives; other groups' traffic, or in a container's name, does not"""
+    host.nft_alone = True
+    spoof.three(host)
+    run("ip", "link", "add", "up1", "type", "veth", "peer", "name", "up2")
+    for name in ("up1", "up2"):
+        run("ip", "link", "set", name, "up")
+    run("ip", "link", "set", "up1", "master", "br0")
+    host.policy(spoof.POLICY)
+    host.start()
+    host.wait_open("mallory", "alice", "bob")
+    spoof.settle(host)
+    alice, stranger, router, mark = host.containers["alice"], "02:00:00:00:00:99", "fe80::99", frames.marker()
+    mine, lla = spoof.V6["alice"], frames.link_local(spoof.MAC["alice"])
+    asked = frames.solicited_node(mine)
+    offer = frames.dhcp(2, spoof.MAC["alice"], 2, "10.77.0.66", "10.77.0.98") + mark
+    all_4, all_6 = frames.BROADCAST, frames.group_mac("ff02::1")
+
+    def comes(what, to, packet, needle, wanted=True):
+        frame = frames.eth(to, stranger, frames.IPV6 if packet[0] >> 4 == 6 else frames.IPV4, packet)
+        got = (gets if wanted else gets_not)(alice, lambda: host.agent.send_frame("up2", frame), needle)
+        tap.expect(got, f"{what}: {'arrives' if wanted else 'does not arrive'}")
+
+    solicitation = frames.neighbour_solicitation(router, asked, mine, stranger)
+    comes("an advertisement of a router", all_6, frames.router_advertisement(router, stranger), frames.address("2001:db8:bad::"))
+    comes("its solicitation", frames.group_mac(asked), solicitation, solicitation[40:])
+    comes("an offer to all", all_4, spoof.datagram("10.77.0.98", "255.255.255.255", offer, (67, 68)), offer)
+    comes("to the address on offer", spoof.MAC["alice"], spoof.datagram("10.77.0.98", "10.77.0.66", offer, (67, 68)), offer)
+    comes("a DHCPv6 reply", spoof.MAC["alice"], spoof.datagram(router, lla, b"\x07" + mark, (547, 546)), b"\x07" + mark)
+    comes("an offer in bob's name", all_4, spoof.datagram(spoof.V4["bob"], "255.255.255.255", offer, (67, 68)), offer, False)
+    comes("other words to all", all_4, spoof.datagram("10.77.0.98", "255.255.255.255", b"\x09" + mark, (67, 69)), b"\x09" + mark, False)
+
+
 def test_holder(host):
     """Where tables are owned: when the daemon has been killed, a holder keeps them, and a flush opens nothing"""
     host.holder = True
@@ -260,6 +293,7 @@ if __name__ == "__main__":
             test_back_to_programs,
             test_flows_are_bounded,
             test_what_is_not_given,
+            test_uplink,
             test_holder,
         ],
         jobs=2,
