@@ -352,8 +352,8 @@ static int commit_same(struct nft_gate *nft, const struct gate_desired *desired,
 	}
 	if (nft->settings.alone || (nft->settings.features.conntrack && nft_second_fits(desired->table)))
 		rc = nft_names_make(desired->table, &names, error);
-	if (rc == 0 && nft->settings.alone && nft_hearing_make(desired->table, &hearing) < 0)
-		rc = error_set(error, -ENOMEM, "nftables: memory is short");
+	if (rc == 0 && nft->settings.alone)
+		rc = nft_hearing_make(desired->table, &hearing, error);
 	wanted->door.names = names;
 	wanted->door.hearing = hearing;
 	if (rc == 0)

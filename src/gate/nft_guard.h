@@ -29,8 +29,10 @@ void nft_guard_outside_render(struct nft_ruleset *ruleset, const struct nft_sett
 void nft_guard_leave_render(struct nft_ruleset *ruleset, const struct nft_settings *settings,
 			    const struct nft_door *door, int chain);
 
-/* nft_guard_pair.c: who hears whom as a neighbour, of a table. -ENOMEM */
-int nft_hearing_make(const struct table *table, struct nft_hearing **ret_hearing);
+/* nft_guard_pair.c: who hears whom as a neighbour, of a table. -ENOMEM; -E2BIG: those who do not hear the same hear
+ * more than NFT_HEARD_MAX together. */
+#define NFT_HEARD_MAX 500000u
+int nft_hearing_make(const struct table *table, struct nft_hearing **ret_hearing, struct error *error);
 void nft_hearing_free(struct nft_hearing *hearing); /* NULL is fine */
 
 /* What a port may open: `quota`, or less where the kernel's table is small. */

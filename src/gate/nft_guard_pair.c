@@ -101,21 +101,37 @@ static bool same_find(struct nft_hearing *hearing)
 	return whole;
 }
 
-int nft_hearing_make(const struct table *table, struct nft_hearing **ret_hearing)
+/* How many stamps the sets hold. */
+static size_t heard_count(const struct nft_hearing *hearing)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < hearing->count; i++)
+		for (size_t j = 0; hearing->same[i] == i && j < hearing->count; j++)
+			count += hearing->heard[i * hearing->count + j];
+	return count;
+}
+
+int nft_hearing_make(const struct table *table, struct nft_hearing **ret_hearing, struct error *error)
 {
 	struct nft_hearing *hearing = calloc(1, sizeof(*hearing));
+	bool whole = hearing && hearing_alloc(hearing, table);
 
-	if (!hearing || !hearing_alloc(hearing, table)) {
-		nft_hearing_free(hearing);
-		return -ENOMEM;
+	if (whole) {
+		heard_fill(hearing, table);
+		whole = same_find(hearing);
 	}
-	heard_fill(hearing, table);
-	if (!same_find(hearing)) {
-		nft_hearing_free(hearing);
-		return -ENOMEM;
+	if (whole && heard_count(hearing) <= NFT_HEARD_MAX) {
+		*ret_hearing = hearing;
+		return 0;
 	}
-	*ret_hearing = hearing;
-	return 0;
+	nft_hearing_free(hearing);
+	if (!whole)
+		return error_set(error, -ENOMEM, "nftables: memory is short");
+	return error_set(error, -E2BIG,
+			 "the policy lets too many zones with their groups reach one another, each other ones: "
+			 "nftables alone takes at most %u such pairs",
+			 NFT_HEARD_MAX);
 }
 
 /* ---- As rules ---- */

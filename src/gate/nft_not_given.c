@@ -19,6 +19,8 @@ static const char *const always[] = {
 	"frames that a process of the host writes straight to a port's interface: nothing sees them",
 	"connections that were open before nftables judged alone: cut, allowed or not",
 	"policies of more than 8,192 prefixes: refused",
+	"policies in which zones with their groups reach more than 500,000 others together, each different ones: "
+	"refused",
 	"a bound on unanswered connections of a port (half-open-full)",
 	"counters by port and by reason, and the number of a port's flows: none (the tables' own counters are in "
 	"'dropped')",

@@ -2,6 +2,7 @@
 /* How large the nft rules become: with the zones, not with their square, where the policy says the same to most.
  *
  * $ZONES chooses how many; what rendering took of the processor is printed. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,7 +94,7 @@ static void render(struct nft_ruleset *ruleset, bool alone)
 
 	nft_ruleset_init(ruleset);
 	assert_int_equal(nft_names_make(town.fixture.table, &names, &error), 0);
-	assert_int_equal(nft_hearing_make(town.fixture.table, &hearing), 0);
+	assert_int_equal(nft_hearing_make(town.fixture.table, &hearing, &error), 0);
 	door.names = names;
 	door.hearing = hearing;
 	made = processor_ms();
@@ -147,9 +148,41 @@ static void test_who_asks_is_named_where_it_matters(void **state)
 	}
 }
 
+/* Each zone reaches all but one, and each another one. */
+static void test_too_many_that_hear_others_are_an_error(void **state)
+{
+	struct nft_hearing *hearing = NULL;
+	struct error error = {0};
+	struct text rules = {0};
+	size_t zones = town.zones;
+
+	(void)state;
+	for (town.zones = 700; town.zones <= 710; town.zones += 10) {
+		rules.length = 0;
+		for (size_t i = 0; i + 1 < town.zones; i += 2)
+			text_appendf(
+				&rules,
+				"  - { from: z%zu, to: z%zu, deny: all }\n  - { from: z%zu, to: z%zu, deny: all }\n", i,
+				i + 1, i + 1, i);
+		text_append(&rules, "  - { from: any, to: any, allow: tcp/443 }\n");
+		town_build(text_string(&rules));
+		if (town.zones == 700) {
+			assert_int_equal(nft_hearing_make(town.fixture.table, &hearing, &error), 0);
+			nft_hearing_free(hearing);
+		} else {
+			assert_int_equal(nft_hearing_make(town.fixture.table, &hearing, &error), -E2BIG);
+			assert_non_null(strstr(error.text, "at most 500000"));
+		}
+		town_free();
+	}
+	text_free(&rules);
+	town.zones = zones;
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_who_asks_is_named_where_it_matters)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_who_asks_is_named_where_it_matters),
+					   cmocka_unit_test(test_too_many_that_hear_others_are_an_error)};
 	const char *zones = getenv("ZONES");
 
 	town.zones = zones ? (size_t)atoi(zones) : ZONES;
