@@ -116,6 +116,10 @@ static void sender_end(struct nft_host *host)
 		sender = host->ruleset->tables[NFT_TABLE_INET].chains.items[chain].name;
 		permits_render(host, chain);
 		nft_published_render(host, chain, answers, sender);
+		if (answers >= 0) {
+			nft_errors_render(host, chain, host->errors_until);
+			nft_errors_render(host, answers, host->errors_until);
+		}
 		nft_runs_render(host, chain, answers, sender);
 		goto_render(host, chain, outcome, "all else");
 		if (answers >= 0)
@@ -145,9 +149,11 @@ static int service_add(void *arg, const struct host_service *service)
 		if (!host->identity)
 			return -EINVAL;
 		host->fallback = nft_host_cell(host->table, service->identity, BH_CLASS_HOST, BH_SERVICE_ANY);
+		host->errors_until = nft_cell_passes_until(&host->fallback);
 	}
 	cell = service->cell ? nft_cell_normal(service->cell)
 			     : nft_host_cell(host->table, service->identity, BH_CLASS_HOST, BH_SERVICE_ANY);
+	nft_errors_note(host, &cell);
 	nft_run_add(host, service, &cell);
 	return host->ruleset->failed ? -ENOMEM : 0;
 }

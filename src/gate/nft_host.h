@@ -37,7 +37,8 @@ struct nft_host {
 	enum nft_whom whom;		 /* what is in hand is sent to */
 	struct {
 		ARRAY_OF(struct nft_run);
-	} runs; /* of it */
+	} runs;		       /* of it */
+	uint64_t errors_until; /* ICMP errors of flows between the sender in hand and the host pass */
 };
 
 /* The (normal) cell, or one made of what is said where there is none. */
@@ -52,6 +53,13 @@ struct bh_cell nft_cell_normal(const struct bh_cell *cell);
 /* The chain for this (normal) cell, rendered on first use, by its index or its name; -1, NULL when memory is short. */
 int nft_outcome_chain(struct nft_host *host, const struct bh_cell *cell);
 const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell);
+
+/* Until when what a (normal) cell judges passes for sure; 0: it does not. */
+uint64_t nft_cell_passes_until(const struct bh_cell *cell);
+/* nft alone: adds that ICMP errors of flows pass until then (0: nothing is added). Rules can't tell which service an
+ * error is about: it passes for as long as one of those in hand does. */
+void nft_errors_render(struct nft_host *host, int chain, uint64_t until);
+void nft_errors_note(struct nft_host *host, const struct bh_cell *cell); /* one more, in errors_until */
 
 /* nft_service.c: adds to host->runs what is not the fallback; and, of all of them, maps and the rules that look there.
  * `answers`: a chain for what comes back, -1 where that is not looked at. */

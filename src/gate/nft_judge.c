@@ -125,6 +125,7 @@ static void back_render(const struct judge *judge, uint32_t class)
 	nft_rule_stamp(&writer, settings->mask, stamp_of(judge, class));
 	nft_rule_verdict(&writer, NFT_GOTO, NFT_CHAIN_ASKED);
 	nft_rule_end(&writer, "as it asked", NULL);
+	mark_element(judge, set_of(judge, NFT_MAP_OPENED), stamp_of(judge, class), chain_name(judge, chain), false);
 	/* What it routes for others goes back to addresses that are nobody's here. */
 	if (judge->table->class_info[class].flags & BH_CLASS_PERMIT_SPOOF)
 		mark_element(judge, set_of(judge, NFT_MAP_RELAYS), stamp_of(judge, class), chain_name(judge, chain),
@@ -256,6 +257,24 @@ static int answers_chain(const struct judge *judge, int chain, const char *both)
 	return chain_add(judge, name);
 }
 
+/* What it can carry about one service, that service could. */
+static void errors_render(const struct judge *judge, int chain, uint32_t src, uint32_t dst)
+{
+	uint64_t until = nft_cell_passes_until(&judge->host->fallback);
+	size_t count;
+	const struct cell_entry *cells = table_pair_cells(judge->table, src, dst, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct bh_cell cell = cell_of(judge, &cells[i].cell);
+		uint64_t service = cells[i].key & 0xffff, passes = nft_cell_passes_until(&cell);
+
+		if (service != BH_SERVICE_ANY && service != BH_SERVICE_REACH && passes > until)
+			until = passes;
+	}
+	if (!judge->second)
+		nft_errors_render(judge->host, chain, until);
+}
+
 /* The chain of a pair with more than a fallback, and that of its answers. */
 static int pair_chain(struct judge *judge, uint32_t src, uint32_t dst)
 {
@@ -268,6 +287,7 @@ static int pair_chain(struct judge *judge, uint32_t src, uint32_t dst)
 	snprintf(both, sizeof(both), "%s_to_%s", judge->names->items[src].name, judge->names->items[dst].name);
 	nft_host_name(judge->host, name, "", both);
 	chain = chain_add(judge, name);
+	errors_render(judge, chain, src, dst);
 	answers = answers_chain(judge, chain, both);
 	nft_runs_render(judge->host, chain, answers, name);
 	goto_add(judge, chain, outcome, "all else");

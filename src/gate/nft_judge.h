@@ -37,18 +37,21 @@ uint32_t nft_names_class(const struct nft_names *names, uint32_t stamp);
 #define NFT_OPENED "opened_by/"
 #define NFT_IS	   "is/"
 
-#define NFT_CHAIN_JUDGE	   "judge"
-#define NFT_CHAIN_STATE	   "state"
-#define NFT_CHAIN_QUESTION "question"
-#define NFT_CHAIN_ANSWER   "answer"
-#define NFT_CHAIN_ASKED	   "asked" /* who was, of an answer */
-#define NFT_CHAIN_ERRORS   "errors"
-#define NFT_CHAIN_NO_FLOW  "no_flow"
-#define NFT_CHAIN_JUDGED   "judged"
-#define NFT_CHAIN_TO_HOST  NFT_TO "host"
-#define NFT_CHAIN_SECOND   "second_opinion"
+#define NFT_CHAIN_JUDGE	      "judge"
+#define NFT_CHAIN_STATE	      "state"
+#define NFT_CHAIN_QUESTION    "question"
+#define NFT_CHAIN_ANSWER      "answer"
+#define NFT_CHAIN_ASKED	      "asked" /* who was, of an answer */
+#define NFT_CHAIN_ERRORS      "errors"
+#define NFT_CHAIN_ABOUT	      "about" /* which flow an error is */
+#define NFT_CHAIN_ABOUT_ASKED "about_asked"
+#define NFT_CHAIN_NO_FLOW     "no_flow"
+#define NFT_CHAIN_JUDGED      "judged"
+#define NFT_CHAIN_TO_HOST     NFT_TO "host"
+#define NFT_CHAIN_SECOND      "second_opinion"
 
 #define NFT_MAP_OPENERS	   "openers"
+#define NFT_MAP_OPENED	   "opened" /* by whom → back_to/X */
 #define NFT_MAP_ZONES	   "zones"
 #define NFT_MAP_ZONES_BACK "zones_back"
 #define NFT_MAP_RELAYS	   "relays"	/* stamps of those who may send for others → back_to/X */

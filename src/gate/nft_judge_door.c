@@ -89,6 +89,42 @@ static void no_flow(struct judge_door *judge)
 	refuse(judge, icmp, BH_DROP_ICMP_UNRELATED, "icmp_unrelated", "ICMP that belongs to no open flow");
 }
 
+static void about_end(struct judge_door *judge, int chain, const char *map, bool opener, bool here)
+{
+	char name[NFT_FAMILY_NAME_MAX];
+
+	for (size_t f = 0; f < sizeof(families); f++) {
+		nft_rule_family(rule(judge, chain), families[f]);
+		nft_rule_map_flow_address(&judge->writer, families[f], opener, here,
+					  nft_family_of(name, map, families[f]));
+		end(judge, NULL);
+	}
+}
+
+/* An error passes if its flow might: one that a policy has ended carries nothing more in either direction. It is judged
+ * as a packet of who opened the flow to who was asked, whoever sends it. */
+static void about(struct judge_door *judge)
+{
+	int chain = chain_add(judge, NFT_CHAIN_ABOUT), remote = chain_add(judge, "about_remote"),
+	    asked = chain_add(judge, NFT_CHAIN_ABOUT_ASKED);
+
+	nft_rule_flow_mark(rule(judge, chain), judge->settings->mask, NFT_CMP_EQ,
+			   BH_CLASS_REMOTE << judge->settings->shift);
+	go(judge, NFT_GOTO, "about_remote", NULL);
+	nft_rule_map_flow_mark(rule(judge, chain), judge->settings->mask, NFT_MAP_OPENED);
+	end(judge, NULL);
+	rule(judge, chain);
+	go(judge, NFT_GOTO, "no_flow_icmp", "whoever opened it is nobody here any more");
+	about_end(judge, remote, NFT_MAP_SOURCES, true, false);
+	rule(judge, remote);
+	go(judge, NFT_GOTO, NFT_CHAIN_ABOUT_ASKED, NULL);
+	about_end(judge, asked, NFT_MAP_ADDRESSES_HERE, false, true);
+	about_end(judge, asked, NFT_MAP_ADDRESSES, false, false);
+	about_end(judge, asked, NFT_MAP_PREFIXES, false, false);
+	rule(judge, asked);
+	go(judge, NFT_GOTO, "no_flow_icmp", NULL);
+}
+
 /* ICMP errors come from whoever was on the way: of containers only from the ends. */
 static void errors(struct judge_door *judge)
 {
@@ -101,14 +137,16 @@ static void errors(struct judge_door *judge)
 	go(judge, NFT_GOTO, "no_flow_icmp", "source quench (RFC 6633) and redirects: no errors");
 	nft_rule_flow_mark(rule(judge, chain), judge->settings->mask, NFT_CMP_EQ, 0);
 	go(judge, NFT_GOTO, "no_flow_icmp", "nobody has judged that flow");
-	rule_stamp(judge, chain, NFT_CMP_LT, BH_CLASS_UNASSIGNED);
-	go(judge, NFT_GOTO, NFT_CHAIN_JUDGED, NULL);
+	rule_stamp(judge, chain, NFT_CMP_EQ, BH_CLASS_HOST);
+	go(judge, NFT_GOTO, NFT_CHAIN_JUDGED, "the kernel's: also answers to what is refused");
+	rule_stamp(judge, chain, NFT_CMP_EQ, BH_CLASS_REMOTE);
+	go(judge, NFT_GOTO, NFT_CHAIN_ABOUT, NULL);
 	for (size_t f = 0; f < sizeof(families); f++) {
 		for (int opener = 1; opener >= 0; opener--) {
 			nft_rule_family(rule(judge, chain), families[f]);
 			nft_rule_end_in(&judge->writer, families[f], opener,
 					nft_family_of(name, NFT_SET_ENDS, families[f]));
-			go(judge, NFT_GOTO, NFT_CHAIN_JUDGED, NULL);
+			go(judge, NFT_GOTO, NFT_CHAIN_ABOUT, NULL);
 		}
 	}
 	rule(judge, chain);
@@ -246,6 +284,8 @@ static void asked(struct judge_door *judge)
 {
 	int chain = chain_add(judge, NFT_CHAIN_ASKED);
 
+	nft_rule_state(rule(judge, chain), NFT_STATE_RELATED);
+	go(judge, NFT_GOTO, NFT_CHAIN_ABOUT_ASKED, "an error");
 	by_address(judge, chain, NFT_MAP_ADDRESSES_HERE, true, false, false);
 	by_address(judge, chain, NFT_MAP_ADDRESSES, false, false, false);
 	by_address(judge, chain, NFT_MAP_PREFIXES, false, false, false);
@@ -455,6 +495,7 @@ void nft_judge_door_render(struct nft_ruleset *ruleset, const struct nft_setting
 	int to_host;
 
 	map_add(&judge, NFT_MAP_OPENERS, NFT_SET_VERDICTS, NFT_TYPE_MARK, "who opens a flow is noted in its mark");
+	map_add(&judge, NFT_MAP_OPENED, NFT_SET_VERDICTS, NFT_TYPE_MARK, "by whom, as the flow's mark says");
 	map_add(&judge, NFT_MAP_ZONES, NFT_SET_VERDICTS, NFT_TYPE_IFINDEX, "bridges whose connections are kept apart");
 	map_add(&judge, NFT_MAP_ZONES_BACK, NFT_SET_VERDICTS, NFT_TYPE_IFINDEX, "the same, on the way back");
 	map_add(&judge, NFT_MAP_RELAYS, NFT_SET_VERDICTS, NFT_TYPE_MARK, "permit: spoof, for flows of others");
@@ -465,6 +506,7 @@ void nft_judge_door_render(struct nft_ruleset *ruleset, const struct nft_setting
 		nft_forward_host_add(ruleset, door, families[f]);
 	judged(&judge);
 	no_flow(&judge);
+	about(&judge);
 	errors(&judge);
 	state(&judge);
 	question(&judge);

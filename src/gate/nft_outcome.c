@@ -2,12 +2,13 @@
 /* What becomes of a packet to the host: each cell of the table is a chain, named and commented by the line that
  * decides. Senders share chains. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "gate/nft_host.h"
+#include "gate/nft_judge.h"
 #include "gate/nft_subnet.h"
 
 #define COMMENT_MAX	128
@@ -328,4 +329,35 @@ const char *nft_outcome_name(struct nft_host *host, const struct bh_cell *cell)
 	int chain = nft_outcome_chain(host, cell);
 
 	return chain < 0 ? NULL : host->ruleset->tables[NFT_TABLE_INET].chains.items[chain].name;
+}
+
+uint64_t nft_cell_passes_until(const struct bh_cell *cell)
+{
+	if (cell->flags & BH_CELL_AUDIT)
+		return BH_FOREVER;
+	if (cell->deny_until)
+		return 0;
+	return cell->flags & BH_CELL_BASE_ALLOW ? BH_FOREVER : cell->allow_until;
+}
+
+void nft_errors_note(struct nft_host *host, const struct bh_cell *cell)
+{
+	uint64_t until = nft_cell_passes_until(cell);
+
+	if (until > host->errors_until)
+		host->errors_until = until;
+}
+
+void nft_errors_render(struct nft_host *host, int chain, uint64_t until)
+{
+	for (int v6 = 0; until && v6 < 2; v6++) {
+		struct nft_rule_writer writer;
+
+		rule_until(host, &writer, chain, until);
+		nft_rule_state(&writer, NFT_STATE_RELATED);
+		nft_rule_family(&writer, v6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+		nft_rule_protocol(&writer, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+		nft_rule_verdict(&writer, NFT_GOTO, NFT_CHAIN_JUDGED);
+		nft_rule_end(&writer, NULL, NULL);
+	}
 }

@@ -164,6 +164,7 @@ void nft_published_render(struct nft_host *host, int chain, int answers, const c
 		if (i > 0 && published_order(&host->published.items[i - 1], &host->published.items[i]) == 0)
 			continue;
 		cell = published_choose(host, i);
+		nft_errors_note(host, &cell);
 		if (!maps[which])
 			maps[which] = published_map_add(host, which, sender);
 		published_element_add(host, maps[which], which, published, nft_outcome_name(host, &cell));

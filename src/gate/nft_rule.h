@@ -138,6 +138,10 @@ void nft_rule_zone(struct nft_rule_writer *writer, bool opener, uint16_t zone);
  * together. */
 void nft_rule_map_flow_mark(struct nft_rule_writer *writer, uint32_t mask, const char *map);
 void nft_rule_map_interface(struct nft_rule_writer *writer, bool output, const char *map);
+/* … of the address that opened the flow, or (false) was asked in the end; `here`: with the interface that it enters by.
+ */
+void nft_rule_map_flow_address(struct nft_rule_writer *writer, uint8_t nfproto, bool opener, bool here,
+			       const char *map);
 void nft_rule_map_address(struct nft_rule_writer *writer, uint8_t nfproto, bool destination, const char *map);
 void nft_rule_map_link_address(struct nft_rule_writer *writer, bool output, uint8_t nfproto, bool destination,
 			       const char *map);

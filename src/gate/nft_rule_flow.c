@@ -70,15 +70,21 @@ void nft_rule_not_syn(struct nft_rule_writer *writer)
 	nft_rule_compare(writer, NFT_CMP_NEQ, &syn, sizeof(syn));
 }
 
+/* Who opened the flow, or who answers in it. */
+static void end_load(struct nft_rule_writer *writer, uint8_t nfproto, bool opener, uint32_t reg)
+{
+	struct nftnl_expr *expr = flow_load(writer, nfproto == NFPROTO_IPV4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, reg);
+
+	if (expr)
+		nftnl_expr_set_u8(expr, NFTNL_EXPR_CT_DIR, opener ? DIRECTION_ORIGINAL : DIRECTION_REPLY);
+}
+
 void nft_rule_end_in(struct nft_rule_writer *writer, uint8_t nfproto, bool opener, const char *set)
 {
 	bool v4 = nfproto == NFPROTO_IPV4;
-	struct nftnl_expr *expr;
 
 	nft_rule_load(writer, NFT_PAYLOAD_NETWORK_HEADER, v4 ? 12 : 8, v4 ? 4 : 16, 0);
-	expr = flow_load(writer, v4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, REG_WORD(v4 ? 1 : 4));
-	if (expr)
-		nftnl_expr_set_u8(expr, NFTNL_EXPR_CT_DIR, opener ? DIRECTION_ORIGINAL : DIRECTION_REPLY);
+	end_load(writer, nfproto, opener, REG_WORD(v4 ? 1 : 4));
 	nft_rule_in(writer, false, set);
 }
 
@@ -153,5 +159,13 @@ void nft_rule_map_link_address(struct nft_rule_writer *writer, bool output, uint
 {
 	nft_rule_load_link(writer, output);
 	address_load(writer, nfproto, destination, 1);
+	nft_rule_by_map(writer, map);
+}
+
+void nft_rule_map_flow_address(struct nft_rule_writer *writer, uint8_t nfproto, bool opener, bool here, const char *map)
+{
+	if (here)
+		nft_rule_load_link(writer, false);
+	end_load(writer, nfproto, opener, here ? REG_WORD(1) : REG_FIRST);
 	nft_rule_by_map(writer, map);
 }

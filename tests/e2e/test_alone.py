@@ -3,6 +3,7 @@
 """nftables alone judges as the programs do: within bridges and between them, the host, outside; and nobody's state opens
 anything for another."""
 
+import pathlib
 import struct
 import sys
 
@@ -78,9 +79,9 @@ def test_equal_addresses(host):
         tap.equal(sum(mark in frame for frame in taker.sniff_stop(sniff)), 0, f"the same packets on {bridge}")
 
 
-def unreachable(about):
+def unreachable(about, size=28):
     """ICMP: port unreachable, about the beginning of this packet."""
-    body = struct.pack("!BBHI", 3, 3, 0, 0) + about[:28]
+    body = struct.pack("!BBHI", 3, 3, 0, 0) + about[:size]
     return body[:2] + struct.pack("!H", checksum(body)) + body[4:]
 
 
@@ -106,6 +107,94 @@ def test_errors(host):
     tap.equal(sum(frame[26:30] == bytes([10, 77, 0, 4]) for frame in seen), 0, "errors of the third one")
     tap.equal(sum(frame[26:30] == bytes([10, 77, 0, 3]) for frame in seen), 10, "errors of the other end")
     host.wait_flow(from_="mallory", verdict="deny", reason="icmp-unrelated")
+
+
+ENDED = """
+version: 1
+settings: { refuse: reject, ignore: [ "up*" ] }
+zones:
+  shop:
+    groups:
+      front: { members: { label: "tier=front" } }
+      db: { members: { label: "tier=db" } }
+  other: { members: { label: "tier=other" } }
+rules:
+  - { from: other, to: [ shop, world ], allow: udp/1 }
+"""
+OPEN = """\
+  - { from: shop/front, to: [ shop/db, host, world ], allow: [ udp/5432, ping ] }
+  - { from: world, to: shop/db, allow: udp/5432 }
+"""
+
+
+def interface(agent):
+    return agent.interfaces[0][1]
+
+
+def macs(sender, taker):
+    """Between neighbours, or by the host, which routes."""
+    if "out" not in (sender.name, taker.name):
+        return taker.mac(), sender.mac()
+    uplink = "up0" if sender.name == "out" else "br0"
+    return pathlib.Path(f"/sys/class/net/{uplink}/address").read_text().strip(), sender.mac()
+
+
+class Smuggled:
+    """ICMP errors about a packet, with more behind it than there ever was."""
+
+    def __init__(self, sender, source, taker, destination, about):
+        self.sender, self.taker, self.mark = sender, taker, frames.marker()
+        self.what = f"from {sender.name} ({source}) to {taker.name}"
+        packet = frames.ipv4(source, destination, 1, unreachable(about + self.mark, len(about + self.mark)))
+        self.frame = frames.eth(*macs(sender, taker), frames.IPV4, packet)
+
+
+def test_errors_of_ended_flows(host):
+    """What a policy has ended carries nothing more in ICMP errors either: neither by its ends nor by routers on the way"""
+    host.nft_alone = True
+    web, db, mallory = scene(host)
+    out = host.outside("out", "up0", "203.0.113.1/24", ["203.0.113.9/24", "203.0.113.77/24"])
+    out.listen("udp", 5432)
+    host.policy(ENDED + OPEN)
+    host.start()
+    host.wait_open("web", "db", "mallory")
+    where = {web: "10.77.0.2", db: "10.77.0.3", out: "203.0.113.9"}
+    smuggled = []
+    for opener, asked, port in ((web, db, 40001), (web, out, 40002), (out, db, 40003)):
+        one, other = where[opener], where[asked]
+        flow = opener.connect(other, 5432, protocol="udp", source_port=port)
+        tap.expect(opener.exchange(flow, timeout=3), f"{opener.name} to {asked.name}")
+        for sender, source, taker, about in (
+            (asked, other, opener, frames.udp(one, other, port, 5432, b"")),
+            (opener, one, asked, frames.udp(other, one, 5432, port, b"")),
+        ):
+            router = "203.0.113.77" if sender is out else source
+            smuggled.append(Smuggled(sender, router, taker, where[taker], about))
+
+    def arrived(one):
+        mark = frames.marker()
+        last = frames.eth(*macs(mallory, one.taker), frames.IPV4, frames.udp("10.77.0.4", where[one.taker], 9, 1, mark))
+        sniff, seen = (one.taker.sniff_start(interface(one.taker)) for _ in range(2))
+        for _ in range(10):
+            one.sender.send_frame(interface(one.sender), one.frame)
+        mallory.send_frame("eth0", last)
+        tap.expect(one.taker.sniff_until(seen, mark, 10), "what is sent behind them arrives")
+        one.taker.sniff_stop(seen)
+        return sum(one.mark in frame for frame in one.taker.sniff_stop(sniff))
+
+    flow = web.connect("10.77.0.1", 5432, protocol="udp", source_port=40004)
+    tap.expect(web.exchange(flow, timeout=3), "web to the host")
+    about = unreachable(frames.udp("10.77.0.1", "10.77.0.2", 5432, 40004, b""))
+    to_host = frames.eth(*macs(web, out), frames.IPV4, frames.ipv4("10.77.0.2", "10.77.0.1", 1, about))
+    web.send_frame("eth0", to_host)
+    for one in smuggled:
+        tap.equal(arrived(one), 10, f"while the flow may pass: {one.what}")
+    tap.equal([flow for flow in host.flows(denied=True) if flow["protocol"] == "icmp"], [], "errors that are refused")
+    host.reload(ENDED)
+    web.send_frame("eth0", to_host)
+    host.wait_flow(from_="web", to="10.77.0.1", protocol="icmp", verdict="deny")
+    for one in smuggled:
+        tap.equal(arrived(one), 0, f"when it may not: {one.what}")
 
 
 def test_address_again(host):
@@ -162,6 +251,7 @@ if __name__ == "__main__":
             test_all_ways,
             test_equal_addresses,
             test_errors,
+            test_errors_of_ended_flows,
             test_address_again,
             test_address_again_alike,
             test_too_many_prefixes,
