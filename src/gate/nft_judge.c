@@ -13,6 +13,13 @@
 #define NOT_YET		 (-1)
 #define FLAGS_TOLD_APART 8 /* flags_index() */
 
+/* What holds for a pair without a cell for all services. */
+struct by_default {
+	bool known;
+	struct bh_cell cell;
+	int said; /* its chain, or NOT_YET */
+};
+
 struct judge {
 	struct nft_host *host;
 	const struct nft_names *names;
@@ -21,12 +28,12 @@ struct judge {
 	bool second;	   /* an opinion beside the programs': of what is opened towards containers by others */
 	struct map *pairs; /* what holds for a pair → index of its chain + 1 */
 	struct pair *sorted;
-	size_t count, at; /* `at`: the first whose destination is not behind the one in hand */
-	/* Chains by index; NOT_YET: not known. */
-	int *said;			  /* to the destination in hand, by sender */
-	int *by_sender[FLAGS_TOLD_APART]; /* by default, by the destination's flags and by sender */
-	int by_flags[FLAGS_TOLD_APART];	  /* by default to the destination in hand, by the sender's flags */
-	uint32_t *votes;		  /* by chain */
+	size_t count, at;	       /* `at`: the first whose destination is not behind the one in hand */
+	struct by_default *by_default; /* all of by_sender */
+	int *said;		       /* the chain to the destination in hand, by sender; or NOT_YET */
+	struct by_default *by_sender[FLAGS_TOLD_APART]; /* by the destination's flags, and by sender */
+	struct by_default by_flags[FLAGS_TOLD_APART];	/* to the destination in hand, by the sender's flags */
+	uint32_t *votes;				/* by chain */
 	size_t vote_count;
 };
 
@@ -303,6 +310,41 @@ struct content {
 	struct bh_cell cell;
 };
 
+/* Of a class's flags those that what holds by default depends on (table_lookup()), as an index. */
+static uint32_t flags_index(const struct judge *judge, uint32_t class)
+{
+	uint32_t flags = judge->table->class_info[class].flags;
+
+	return (flags & BH_CLASS_ZONE ? 1 : 0) | (flags & BH_CLASS_AUDIT ? 2 : 0) |
+	       (flags & BH_CLASS_LOG_DENIED ? 4 : 0);
+}
+
+/* For a pair without a cell for all services. All senders with the same flags have the same, where the destination says
+ * which line decides; else each sender has the same to all destinations with the same flags. */
+static struct by_default *default_of(struct judge *judge, uint32_t src, uint32_t dst)
+{
+	bool refused = dst == BH_CLASS_CONFLICTED || dst == BH_CLASS_AMBIGUOUS;
+	struct by_default *holds = &judge->by_sender[flags_index(judge, dst)][src];
+
+	if (refused || judge->table->class_info[dst].default_decision)
+		holds = &judge->by_flags[flags_index(judge, src)];
+	if (!holds->known) {
+		holds->cell = pair_cell(judge, src, dst);
+		holds->said = NOT_YET;
+		holds->known = true;
+	}
+	return holds;
+}
+
+static int default_said(struct judge *judge, uint32_t src, uint32_t dst)
+{
+	struct by_default *holds = default_of(judge, src, dst);
+
+	if (holds->said == NOT_YET)
+		holds->said = nft_outcome_chain(judge->host, &holds->cell);
+	return holds->said;
+}
+
 /* The chain for a pair with cells. */
 static int pair_said(struct judge *judge, const struct pair *pair)
 {
@@ -314,7 +356,7 @@ static int pair_said(struct judge *judge, const struct pair *pair)
 	if (!content)
 		return -1;
 	content[0].cell = (cells[0].key & 0xffff) == BH_SERVICE_ANY ? cell_of(judge, &cells[0].cell)
-								    : pair_cell(judge, pair->src, pair->dst);
+								    : default_of(judge, pair->src, pair->dst)->cell;
 	judge->host->fallback = content[0].cell;
 	for (size_t i = 0; i < pair->count; i++) {
 		uint64_t service = cells[i].key & 0xffff;
@@ -391,32 +433,6 @@ static struct bh_cell conflicted_cell(const struct judge *judge, uint32_t dst)
 	return cell;
 }
 
-/* Of a class's flags those that what holds by default depends on (table_lookup()), as an index. */
-static uint32_t flags_index(const struct judge *judge, uint32_t class)
-{
-	uint32_t flags = judge->table->class_info[class].flags;
-
-	return (flags & BH_CLASS_ZONE ? 1 : 0) | (flags & BH_CLASS_AUDIT ? 2 : 0) |
-	       (flags & BH_CLASS_LOG_DENIED ? 4 : 0);
-}
-
-/* The chain for a pair without cells. All senders with the same flags have the same, where the destination says which
- * line decides; else each sender has the same to all destinations with the same flags. */
-static int default_said(struct judge *judge, uint32_t src, uint32_t dst)
-{
-	bool refused = dst == BH_CLASS_CONFLICTED || dst == BH_CLASS_AMBIGUOUS;
-	int *said = &judge->by_sender[flags_index(judge, dst)][src];
-	struct bh_cell cell;
-
-	if (refused || judge->table->class_info[dst].default_decision)
-		said = &judge->by_flags[flags_index(judge, src)];
-	if (*said == NOT_YET) {
-		cell = pair_cell(judge, src, dst);
-		*said = nft_outcome_chain(judge->host, &cell);
-	}
-	return *said;
-}
-
 static int conflicted_said(const struct judge *judge, uint32_t dst)
 {
 	struct bh_cell cell = conflicted_cell(judge, dst);
@@ -430,7 +446,7 @@ static bool said_fill(struct judge *judge, uint32_t dst)
 	bool whole = true;
 
 	for (size_t i = 0; i < FLAGS_TOLD_APART; i++)
-		judge->by_flags[i] = NOT_YET;
+		judge->by_flags[i].known = false;
 	for (uint32_t src = 0; src < judge->names->count; src++)
 		judge->said[src] = NOT_YET;
 	while (judge->at < judge->count && judge->sorted[judge->at].dst < dst)
@@ -519,13 +535,12 @@ static int said_new(struct judge *judge)
 {
 	size_t count = judge->names->count;
 
-	judge->said = calloc(count * (1 + FLAGS_TOLD_APART) + 1, sizeof(*judge->said));
-	if (!judge->said)
+	judge->said = calloc(count + 1, sizeof(*judge->said));
+	judge->by_default = calloc(count * FLAGS_TOLD_APART + 1, sizeof(*judge->by_default));
+	if (!judge->said || !judge->by_default)
 		return -ENOMEM;
 	for (size_t i = 0; i < FLAGS_TOLD_APART; i++)
-		judge->by_sender[i] = &judge->said[count * (1 + i)];
-	for (size_t i = 0; i < count * (1 + FLAGS_TOLD_APART); i++)
-		judge->said[i] = NOT_YET;
+		judge->by_sender[i] = &judge->by_default[count * i];
 	return pairs_collect(judge);
 }
 
@@ -558,6 +573,7 @@ int nft_judge_render(struct nft_host *host, const struct nft_names *names)
 	map_free(judge.pairs, NULL);
 	free(judge.sorted);
 	free(judge.said);
+	free(judge.by_default);
 	free(judge.votes);
 	return rc;
 }
