@@ -443,14 +443,13 @@ int nft_gate_commit(struct nft_gate *nft, const struct gate_desired *desired, st
 		return rc;
 	nft->problem[0] = '\0';
 	links_harden(nft, desired, &wanted.links);
-	if (nft->settings.alone && nft_flows_forget(nft, desired) < 0)
-		problem_note(nft,
-			     &(struct error){.text = "flows of whoever had a newcomer's address could not be ended"});
-	rc = desired_collect(&wanted, nft, desired);
+	rc = nft->settings.alone ? nft_flows_forget(nft, desired) : 0;
+	if (rc == 0)
+		rc = desired_collect(&wanted, nft, desired);
 	if (rc == 0)
 		rc = ports_remember(nft, desired);
 	if (rc < 0) {
-		error_set(error, rc, "nftables: memory is short");
+		error_set(error, rc, "nftables: what is to be in force can't be gathered: %s", strerror(-rc));
 	} else {
 		rc = commit_somehow(nft, desired, &wanted, error);
 	}

@@ -328,8 +328,7 @@ static int forget_singly(struct walk *walk, struct nft_link *link, const struct 
 	return r;
 }
 
-static int forget_all(const struct nft_gate *nft, const struct gate_port *const *ports, size_t count,
-		      struct forget *forget)
+static int forget_all(const struct nft_gate *nft, struct gate_port *const *ports, size_t count, struct forget *forget)
 {
 	struct walk walk = {.nft = nft, .fn = flow_forget, .arg = forget};
 	struct nft_link link = {0};
@@ -357,9 +356,19 @@ static bool is_open(const struct nft_pairs *open, uint32_t ifindex)
 	return false;
 }
 
+/* Opened all the same, they could hear what somebody else has asked for. */
+static void newcomers_wait(struct gate_port *const *ports, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		ports[i]->ret_result = -EAGAIN;
+		snprintf(ports[i]->ret_problem, sizeof(ports[i]->ret_problem),
+			 "flows of whoever had its addresses before can't be ended");
+	}
+}
+
 int nft_flows_forget(struct nft_gate *nft, const struct gate_desired *desired)
 {
-	const struct gate_port **newcomers = calloc(desired->port_count + 1, sizeof(*newcomers));
+	struct gate_port **newcomers = calloc(desired->port_count + 1, sizeof(*newcomers));
 	struct forget forget = {.owners = map_new()};
 	struct nft_pairs open = {0};
 	size_t count = 0;
@@ -368,13 +377,13 @@ int nft_flows_forget(struct nft_gate *nft, const struct gate_desired *desired)
 	if (r == -ENOENT)
 		r = 0;
 	for (size_t i = 0; r == 0 && i < desired->port_count; i++) {
-		const struct gate_port *port = &desired->ports[i];
+		struct gate_port *port = &desired->ports[i];
 
 		if (port->open && port->ret_result == 0 && !is_open(&open, port->ifindex))
 			newcomers[count++] = port;
 	}
-	if (r == 0 && count)
-		r = forget_all(nft, newcomers, count, &forget);
+	if (r == 0 && count && forget_all(nft, newcomers, count, &forget) < 0)
+		newcomers_wait(newcomers, count);
 	map_free(forget.owners, NULL);
 	array_free(&open);
 	free(newcomers);

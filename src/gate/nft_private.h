@@ -76,7 +76,7 @@ void nft_tallies_apply(struct nft_gate *nft, const struct nft_carry *carry);
 void nft_tallies_renew(struct nft_gate *nft, const struct gate_desired *desired);
 
 /* nft_flows.c, nft alone: ends what conntrack remembers of the addresses of ports that are about to be opened: it was
- * somebody else who had it. -errno */
+ * somebody else who had it. Where that fails they get -EAGAIN, and stay closed. -errno: nobody knows who they are */
 int nft_flows_forget(struct nft_gate *nft, const struct gate_desired *desired);
 
 /* The generation that tables which judge alone were made of; 0: there are none. */
