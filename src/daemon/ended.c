@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "daemon/daemon.h"
 #include "daemon/desired.h"
+#include "daemon/sandbox.h"
 
 #define LISTED_MAX 1000u /* flows that are told one by one; the others are counted */
 #define SEARCH_MS  20000 /* a host that is full of flows takes about a second */
@@ -328,12 +329,16 @@ static int question_work(const void *what, int fd)
 	const struct question *question = what;
 	struct search search = {0};
 	struct error error = {0};
-	int r = question_search(question, &search, &error);
 	FILE *out = fdopen(fd, "w");
+	int maps[GATE_FLOWS_FDS], r;
 	json_t *line;
 
 	if (!out)
 		return EXIT_FAILURE;
+	if (!question->daemon->options->no_sandbox &&
+	    sandbox_search(gate_flows_fds(question->daemon->gate, maps) == 0) < 0)
+		return EXIT_FAILURE;
+	r = question_search(question, &search, &error);
 	if (r < 0 && question->policy && r != -ENOTSUP) {
 		line = json_pack("{s:b, s:{s:s}}", "ok", 0, "error", "message", error.text);
 	} else {

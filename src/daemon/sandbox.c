@@ -123,6 +123,12 @@ int sandbox_think(void)
 	return enter(0, SANDBOX_THINKER);
 }
 
+int sandbox_search(bool conntrack)
+{
+	return conntrack ? enter(1ull << CAP_NET_ADMIN, SANDBOX_CONNTRACK)
+			 : enter(1ull << CAP_BPF | 1ull << CAP_SYS_ADMIN, SANDBOX_MAPS);
+}
+
 int sandbox_hold(void)
 {
 	return enter(0, SANDBOX_HOLDER);

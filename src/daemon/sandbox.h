@@ -28,6 +28,9 @@ int sandbox_started(struct error *error);
 
 /* For a copy of the daemon that only thinks: no capability at all, and hardly more than memory and writing. -errno. */
 int sandbox_think(void);
+/* For one that looks at open flows besides: in the programs' maps (CAP_BPF, CAP_SYS_ADMIN, and of bpf(2) only what
+ * reads), or in conntrack (CAP_NET_ADMIN, and sockets of netlink). -errno. */
+int sandbox_search(bool conntrack);
 /* For the holder of the nft tables: no capability, and what a Unix socket needs. -errno. */
 int sandbox_hold(void);
 
@@ -35,7 +38,7 @@ int sandbox_hold(void);
 json_t *sandbox_json(void);
 
 /* ---- sandbox_calls.c ---- */
-enum sandbox_filter { SANDBOX_DAEMON, SANDBOX_THINKER, SANDBOX_HOLDER };
+enum sandbox_filter { SANDBOX_DAEMON, SANDBOX_THINKER, SANDBOX_MAPS, SANDBOX_CONNTRACK, SANDBOX_HOLDER };
 int sandbox_filter_load(enum sandbox_filter which); /* 0 or -errno */
 
 #endif

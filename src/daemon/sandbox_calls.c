@@ -4,6 +4,7 @@
  * be worse than one whose call fails: so those get an error, and the error is the one of a kernel that does not have
  * the call, because C libraries try newer calls first and take the older ones on that error alone. */
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -50,6 +51,12 @@ static const int plain[] = {
 /* The holder's: a Unix socket, and a descriptor that it hands on. */
 static const int holding[] = {
 	CALL(accept), CALL(accept4), CALL(getsockopt), CALL(recvfrom), CALL(recvmsg), CALL(sendmsg), CALL(setsockopt),
+};
+
+/* Those of whoever looks into conntrack: a socket of netlink (search_add()). */
+static const int asking[] = {
+	CALL(bind),    CALL(getsockname), CALL(getsockopt), CALL(recvfrom),
+	CALL(recvmsg), CALL(sendmsg),	  CALL(sendto),	    CALL(setsockopt),
 };
 
 /* ---- The daemon's ---- */
@@ -255,6 +262,21 @@ static int daemon_add(scmp_filter_ctx filter)
 	return r;
 }
 
+static int search_add(scmp_filter_ctx filter, enum sandbox_filter which)
+{
+	static const unsigned int reads[] = {BPF_MAP_LOOKUP_ELEM, BPF_MAP_GET_NEXT_KEY, BPF_MAP_LOOKUP_BATCH,
+					     BPF_MAP_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD};
+	int r = 0;
+
+	if (which == SANDBOX_CONNTRACK) {
+		r = calls_add(filter, SCMP_ACT_ALLOW, asking, COUNT(asking));
+		return r < 0 ? r : allow_if(filter, CALL(socket), SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK));
+	}
+	for (size_t i = 0; r == 0 && which == SANDBOX_MAPS && i < COUNT(reads); i++)
+		r = allow_if(filter, CALL(bpf), SCMP_A0_32(SCMP_CMP_EQ, reads[i]));
+	return r;
+}
+
 static int narrow_add(scmp_filter_ctx filter, enum sandbox_filter which)
 {
 	int r = calls_add(filter, SCMP_ACT_ALLOW, plain, COUNT(plain));
@@ -265,6 +287,8 @@ static int narrow_add(scmp_filter_ctx filter, enum sandbox_filter which)
 		r = allow_if(filter, CALL(prctl), SCMP_A0_32(SCMP_CMP_EQ, PR_SET_NAME));
 	if (r == 0 && which == SANDBOX_HOLDER)
 		r = calls_add(filter, SCMP_ACT_ALLOW, holding, COUNT(holding));
+	if (r == 0)
+		r = search_add(filter, which);
 	return r;
 }
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
@@ -99,6 +100,26 @@ static int holds_nothing(void)
 	return permitted() == 0 ? 0 : 1;
 }
 
+static int searches_maps(void)
+{
+	return sandbox_search(false);
+}
+
+static int searches_conntrack(void)
+{
+	return sandbox_search(true);
+}
+
+static int holds_what_reads_maps(void)
+{
+	return permitted() == (at_first & (1ull << CAP_BPF | 1ull << CAP_SYS_ADMIN)) ? 0 : 1;
+}
+
+static int holds_what_asks_conntrack(void)
+{
+	return permitted() == (at_first & 1ull << CAP_NET_ADMIN) ? 0 : 1;
+}
+
 static int enter_only(void)
 {
 	return sandbox_enter(NULL);
@@ -112,6 +133,8 @@ static void test_only_the_listed_capabilities_are_left(void **state)
 	assert_int_equal(ends(in_daemon, holds_the_list), 0);
 	assert_int_equal(ends(sandbox_think, holds_nothing), 0);
 	assert_int_equal(ends(sandbox_hold, holds_nothing), 0);
+	assert_int_equal(ends(searches_maps, holds_what_reads_maps), 0);
+	assert_int_equal(ends(searches_conntrack, holds_what_asks_conntrack), 0);
 }
 
 static int says_so(void)
@@ -322,6 +345,19 @@ static int forks(void)
 	return refused(syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
 }
 
+/* 0: let through, to fail for its own reasons. */
+static int reads_maps(void)
+{
+	union bpf_attr attr = {.map_fd = UINT32_MAX};
+
+	return syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)) < 0 && errno == EBADF ? 0 : 1;
+}
+
+static int makes_a_netlink_socket(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW, 12 /* NETLINK_NETFILTER */) >= 0 ? 0 : 1;
+}
+
 static int pair[2];
 
 static int receives(void)
@@ -333,11 +369,11 @@ static int receives(void)
 
 static void test_copies_can_do_less(void **state)
 {
-	int (*const narrow[])(void) = {sandbox_think, sandbox_hold};
+	int (*const narrow[])(void) = {sandbox_think, sandbox_hold, searches_maps, searches_conntrack};
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(narrow) / sizeof(*narrow); i++) {
 		assert_int_equal(ends(narrow[i], makes_a_socket), 0);
 		assert_int_equal(ends(narrow[i], uses_bpf), 0);
 		if (SANITIZED)
@@ -345,6 +381,10 @@ static void test_copies_can_do_less(void **state)
 		assert_int_equal(ends(narrow[i], opens_a_file), 0);
 		assert_int_equal(ends(narrow[i], forks), 0);
 	}
+	assert_int_equal(ends(searches_maps, reads_maps), 0);
+	assert_int_equal(ends(searches_maps, makes_a_netlink_socket), 1);
+	assert_int_equal(ends(searches_conntrack, makes_a_netlink_socket), 0);
+	assert_int_equal(ends(searches_conntrack, reads_maps), 1);
 	/* The holder answers by sendmsg() alone. */
 	assert_int_equal(ends(sandbox_hold, receives), 0);
 	close(pair[0]);
