@@ -10,6 +10,7 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#define DELETED_AT_ONCE	 32u
 #define FILTER_IP_SOURCE 1u /* nf_internals.h: CTA_FILTER_FLAG_CTA_IP_SRC */
 
 /* An entry's attributes that name it to the kernel. */
@@ -235,16 +236,28 @@ static int entry_end(struct nft_link *link, const struct entry *entry, uint32_t 
 	return r == -ENOENT ? 0 : r;
 }
 
-/* One that has gone by itself is as well. */
-static int entry_delete(struct nft_link *link, const struct entry *entry)
+static struct nlmsghdr *deletion_write(void *buffer, const struct entry *entry, uint16_t flags)
 {
-	uint8_t buffer[1024];
-	struct nlmsghdr *message = message_begin(buffer, IPCTNL_MSG_CT_DELETE, entry->family, NLM_F_ACK);
-	int r;
+	struct nlmsghdr *message = message_begin(buffer, IPCTNL_MSG_CT_DELETE, entry->family, flags);
 
 	memcpy(mnl_nlmsg_get_payload_tail(message), entry->attrs, entry->size);
 	message->nlmsg_len += entry->size;
-	r = nft_link_query(link, message, NULL, NULL);
+	return message;
+}
+
+/* As one message to the kernel, whose answer to the last is waited for: those before fail only where an entry has gone
+ * by itself, which is as well. */
+static int entries_delete(struct nft_link *link, const struct entry *entries, size_t count)
+{
+	uint8_t buffer[DELETED_AT_ONCE * 640];
+	size_t size = 0;
+	int r;
+
+	for (size_t i = 0; i + 1 < count; i++)
+		size += NLMSG_ALIGN(deletion_write(buffer + size, &entries[i], 0)->nlmsg_len);
+	if (size && mnl_socket_sendto(link->socket, buffer, size) < 0)
+		return -errno;
+	r = nft_link_query(link, deletion_write(buffer, &entries[count - 1], NLM_F_ACK), NULL, NULL);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -252,9 +265,13 @@ static int walk_link(struct walk *walk, struct nft_link *link, struct nlmsghdr *
 {
 	int r = nft_link_query(link, question, entry_take, walk);
 
-	for (size_t i = 0; r == 0 && i < walk->ended.count; i++)
-		r = walk->disown ? entry_end(link, &walk->ended.items[i], walk->nft->settings.mask)
-				 : entry_delete(link, &walk->ended.items[i]);
+	for (size_t i = 0; r == 0 && walk->disown && i < walk->ended.count; i++)
+		r = entry_end(link, &walk->ended.items[i], walk->nft->settings.mask);
+	for (size_t i = 0; r == 0 && !walk->disown && i < walk->ended.count; i += DELETED_AT_ONCE) {
+		size_t left = walk->ended.count - i;
+
+		r = entries_delete(link, &walk->ended.items[i], left < DELETED_AT_ONCE ? left : DELETED_AT_ONCE);
+	}
 	array_free(&walk->ended);
 	return r;
 }
@@ -290,11 +307,11 @@ static void filter_put(struct nlmsghdr *message, const struct addr *addr, bool r
 	mnl_attr_nest_end(message, tuple);
 }
 
-/* More newcomers than these are looked for all at once: the kernel walks its whole table for each question. */
-#define SINGLY_MAX 8u
+#define FORGOTTEN_MAX 8192u /* at once: the rest has its turn when the newcomers are tried again */
 
 struct forget {
 	struct map *owners; /* address → struct gate_port */
+	size_t count;
 };
 
 static const struct gate_port *owner_of(const struct forget *forget, const struct addr *addr)
@@ -305,24 +322,29 @@ static const struct gate_port *owner_of(const struct forget *forget, const struc
 /* Others may have the address on other bridges. */
 static int flow_forget(void *arg, const struct gate_flow *flow)
 {
-	const struct gate_port *port = owner_of(arg, &flow->own);
+	struct forget *forget = arg;
+	const struct gate_port *port = owner_of(forget, &flow->own);
 
 	if (!port)
-		port = owner_of(arg, &flow->remote);
-	return port && (!flow->domain || flow->domain == port->domain) ? GATE_FLOW_END : 0;
+		port = owner_of(forget, &flow->remote);
+	if (!port || (flow->domain && flow->domain != port->domain))
+		return 0;
+	return forget->count++ < FORGOTTEN_MAX ? GATE_FLOW_END : 0;
 }
 
-static int forget_singly(struct walk *walk, struct nft_link *link, const struct gate_port *port)
+/* Of one address the kernel is asked for its flows alone. It walks its whole table for each question: more addresses
+ * are looked for here, in one walk. */
+static int forget_walk(struct walk *walk, struct nft_link *link, const struct addr *only)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < port->address_count * 2; i++) {
-		const struct addr *addr = &port->addresses[i / 2];
+	for (int reply = 0; r == 0 && reply < (only ? 2 : 1); reply++) {
 		uint8_t buffer[256];
-		struct nlmsghdr *question = message_begin(buffer, IPCTNL_MSG_CT_GET,
-							  addr->family == ADDR_V4 ? AF_INET : AF_INET6, NLM_F_DUMP);
+		uint8_t family = !only ? AF_UNSPEC : only->family == ADDR_V4 ? AF_INET : AF_INET6;
+		struct nlmsghdr *question = message_begin(buffer, IPCTNL_MSG_CT_GET, family, NLM_F_DUMP);
 
-		filter_put(question, addr, i & 1);
+		if (only)
+			filter_put(question, only, reply);
 		r = walk_link(walk, link, question);
 	}
 	return r;
@@ -332,20 +354,23 @@ static int forget_all(const struct nft_gate *nft, struct gate_port *const *ports
 {
 	struct walk walk = {.nft = nft, .fn = flow_forget, .arg = forget};
 	struct nft_link link = {0};
+	const struct addr *last = NULL;
+	size_t addresses = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < count; i++)
-		for (size_t j = 0; r == 0 && j < ports[i]->address_count; j++)
-			r = map_set(forget->owners, &ports[i]->addresses[j], sizeof(struct addr), (void *)ports[i],
-				    NULL);
-	if (count > SINGLY_MAX)
-		return r < 0 ? r : nft_gate_flows_walk(nft, flow_forget, forget);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		for (size_t j = 0; r == 0 && j < ports[i]->address_count; j++, addresses++) {
+			last = &ports[i]->addresses[j];
+			r = map_set(forget->owners, last, sizeof(*last), ports[i], NULL);
+		}
+	}
+	if (r < 0 || !addresses)
+		return r;
+	r = nft_link_open(&link, NULL);
 	if (r == 0)
-		r = nft_link_open(&link, NULL);
-	for (size_t i = 0; r == 0 && i < count; i++)
-		r = forget_singly(&walk, &link, ports[i]);
+		r = forget_walk(&walk, &link, addresses == 1 ? last : NULL);
 	nft_link_close(&link);
-	return r;
+	return r == 0 && forget->count > FORGOTTEN_MAX ? -EAGAIN : r;
 }
 
 static bool is_open(const struct nft_pairs *open, uint32_t ifindex)

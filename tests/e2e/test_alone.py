@@ -212,9 +212,9 @@ def inherit(host, tier):
     web, db, _ = scene(host)
     host.start()
     host.wait_open()
-    kept = web.connect("10.77.0.3", 5432, protocol="udp")
-    tap.expect(web.exchange(kept), "open")
-    port = own_port(web, "10.77.0.2")
+    ports = range(41000, 41070)  # more than are forgotten with one message
+    for port in ports:
+        tap.expect(web.exchange(web.connect("10.77.0.3", 5432, protocol="udp", source_port=port), timeout=3), "open")
     run("ip", "link", "del", web.port)
     web.stop()
     run("ip", "netns", "del", "web")
@@ -222,10 +222,11 @@ def inherit(host, tier):
     heir = host.container("heir", "br0", ["10.77.0.2/24", "fd77::2/64"], labels={"tier": tier})
     host.wait_open("heir")
     mark = frames.marker()
-    frame = frames.eth(heir.mac(), db.mac(), frames.IPV4, frames.udp("10.77.0.3", "10.77.0.2", 5432, port, mark))
+    ends = heir.mac(), db.mac()
     sniff = heir.sniff_start("eth0")
-    for _ in range(20):
-        db.send_frame("eth0", frame)
+    for port in ports:
+        packet = frames.udp("10.77.0.3", "10.77.0.2", 5432, port, mark)
+        db.send_frame("eth0", frames.eth(*ends, frames.IPV4, packet))
     host.wait_flow(from_="db", verdict="deny", to="heir")
     tap.equal(sum(mark in frame for frame in heir.sniff_stop(sniff)), 0, "answers to who is gone")
 
