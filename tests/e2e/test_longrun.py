@@ -24,7 +24,7 @@ MANY = 200
 # What the allocator may take; one table a reload, or one container's record, forgotten each time would be more.
 # With AddressSanitizer each piece takes more, and what is freed would be kept aside: then memory would tell nothing.
 GROWTH_MAX_KB = 2048 * (4 if BUILD.name.endswith("asan") else 1)
-os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=0:thread_local_quarantine_size_kb=0")
+os.environ["ASAN_OPTIONS"] = f"{os.environ.get('ASAN_OPTIONS', '')}:quarantine_size_mb=0:thread_local_quarantine_size_kb=0"
 
 
 def resident_kb(host):

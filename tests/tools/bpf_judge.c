@@ -221,6 +221,7 @@ static size_t transport_put(uint8_t *at, uint8_t protocol, uint16_t service, uin
 		put16(at + 2, service);
 		at[12] = 1; /* INIT */
 		put16(at + 14, 20);
+		put16(at + 18, 1); /* its tag: never 0 (RFC 9260, 3.3.2) */
 		return 32;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
