@@ -198,27 +198,22 @@ static bool events_read(struct events *events, int fd, note_fn note, bool *ret_o
 	return worth || *ret_overrun;
 }
 
-static void events_read_own(struct events *events)
-{
-	bool overrun = false;
-
-	if (events_read(events, events->own_fd, note_own, &overrun))
-		events->heard(events->arg);
-	events->overrun |= overrun;
-	events->overruns += overrun;
-}
-
-/* Out of the loop until the next scan: a source without events would still wake us for an overrun. */
+/* Out of the loop until the next scan: a source without events would still wake us for an overrun. But it stays if
+ * there is nothing to scan for: a scan in this very round of the loop may have read what we are woken for. */
 static void own_ready(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
 {
 	struct events *events = arg;
+	bool overrun = false;
 
 	(void)loop;
-	(void)fd;
 	(void)epoll_events;
+	if (!events_read(events, fd, note_own, &overrun))
+		return;
+	events->overrun |= overrun;
+	events->overruns += overrun;
 	loop_remove(events->own);
 	events->own = NULL;
-	events_read_own(events);
+	events->heard(events->arg);
 }
 
 static void other_ready(struct loop *loop, int fd, uint32_t epoll_events, void *arg)
