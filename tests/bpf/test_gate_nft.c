@@ -495,6 +495,10 @@ static void test_patch_veths_keep_a_stamp(void **state)
 		"ip link add br1 type bridge mcast_snooping 0 && ip link set br1 up && ip link add p0 type veth peer "
 		"name p1 && "
 		"ip link set p0 master br0 up && ip link set p1 master br1 up && ip link set vb master br1");
+	/* The kernel hears of a carrier when it comes to it. */
+	lab_run(lab, NULL,
+		"for port in p0 p1 vb; do timeout 10 sh -c \"until bridge link show dev $port | grep -q 'state "
+		"forwarding'; do sleep 0.01; done\" || exit 1; done");
 	patch[0].ifindex = if_nametoindex("p0");
 	patch[1].ifindex = if_nametoindex("p1");
 	nft_lab_start();
