@@ -414,15 +414,22 @@ static void diff_remove(const struct diff *diff)
 	}
 }
 
+/* `from` may be NULL: nothing is there. */
+static struct diff diff_of(struct nft_batch *batch, const struct nft_ruleset *from, const struct nft_ruleset *to,
+			   enum nft_table_index table)
+{
+	return (struct diff){batch,
+			     table,
+			     nft_table_family[table],
+			     nft_family_name(nft_table_family[table]),
+			     from ? &from->tables[table] : NULL,
+			     &to->tables[table]};
+}
+
 void nft_table_diff(struct nft_batch *batch, const struct nft_ruleset *from, const struct nft_ruleset *to,
 		    enum nft_table_index table, bool exists, uint32_t flags)
 {
-	struct diff diff = {batch,
-			    table,
-			    nft_table_family[table],
-			    nft_family_name(nft_table_family[table]),
-			    from ? &from->tables[table] : NULL,
-			    &to->tables[table]};
+	struct diff diff = diff_of(batch, from, to, table);
 
 	if (!from) {
 		if (exists)
@@ -438,12 +445,7 @@ void nft_table_diff(struct nft_batch *batch, const struct nft_ruleset *from, con
 void nft_elements_diff(struct nft_batch *batch, const struct nft_ruleset *from, const struct nft_ruleset *to,
 		       enum nft_table_index table)
 {
-	struct diff diff = {batch,
-			    table,
-			    nft_table_family[table],
-			    nft_family_name(nft_table_family[table]),
-			    &from->tables[table],
-			    &to->tables[table]};
+	struct diff diff = diff_of(batch, from, to, table);
 
 	for (size_t i = 0; i < diff.to->sets.count; i++) {
 		const struct nft_set *set = diff.to->sets.items[i];
@@ -473,12 +475,7 @@ static void set_copy(struct nft_ruleset *to, enum nft_table_index table, const s
 void nft_ahead_diff(struct nft_batch *batch, struct nft_ruleset *from, const struct nft_ruleset *to,
 		    enum nft_table_index table, const struct map *passed_over)
 {
-	struct diff diff = {batch,
-			    table,
-			    nft_table_family[table],
-			    nft_family_name(nft_table_family[table]),
-			    &from->tables[table],
-			    &to->tables[table]};
+	struct diff diff = diff_of(batch, from, to, table);
 
 	for (size_t i = 0; i < diff.to->sets.count; i++) {
 		const struct nft_set *set = diff.to->sets.items[i];

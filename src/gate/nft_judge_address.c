@@ -96,25 +96,6 @@ static void end_put(const struct maps *maps, const struct addr *addr)
 	nft_element_add(maps->ruleset, maps->ends, &element);
 }
 
-static const struct address_entry *anywhere(const struct table *table, const struct addr *addr)
-{
-	size_t low = 0, high = table->addresses.count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct address_entry *entry = &table->addresses.items[middle];
-		int order = entry->domain ? 1 : addr_compare(&entry->addr, addr);
-
-		if (order == 0)
-			return entry;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
-}
-
 static bool is_group(const struct table *table, uint32_t class)
 {
 	return class < table->class_count && table->class_info[class].flags & BH_CLASS_GROUP;
@@ -134,7 +115,7 @@ static void address_translate(const struct maps *maps, const struct table *table
 
 static void entry_render(const struct maps *maps, const struct table *table, const struct address_entry *entry)
 {
-	const struct address_entry *general = entry->domain ? anywhere(table, &entry->addr) : NULL;
+	const struct address_entry *general = entry->domain ? table_address(table, 0, &entry->addr) : NULL;
 	const char *to, *back;
 
 	if (entry->class >= maps->names->count || !maps->names->items[entry->class].name ||

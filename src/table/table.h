@@ -112,6 +112,8 @@ void table_keep_names(struct table *table);
 
 /* Class of an address seen from `domain` (its entry, then that of 0, then NAT64, then the longest prefix). */
 uint32_t table_class(const struct table *table, const struct addr *addr, uint32_t domain);
+/* The exact entry of this domain (0: that of anywhere), in logarithmic time; NULL: there is none. */
+const struct address_entry *table_address(const struct table *table, uint32_t domain, const struct addr *addr);
 uint32_t table_service(const struct table *table, const struct service_point *service);
 const struct bh_cell *table_cell(const struct table *table, uint64_t key); /* by BH_CELL_KEY; NULL: there is none */
 /* What the cell for (src, dst, service) says at `now` (ns since the epoch). Mirrors tc-bpf/classify.h. */

@@ -9,7 +9,7 @@
 
 /* ---- Classes ---- */
 
-static const struct address_entry *address_find(const struct table *table, uint32_t domain, const struct addr *addr)
+const struct address_entry *table_address(const struct table *table, uint32_t domain, const struct addr *addr)
 {
 	size_t low = 0, high = table->addresses.count;
 
@@ -31,9 +31,9 @@ static const struct address_entry *address_find(const struct table *table, uint3
 
 static const struct address_entry *address_seen(const struct table *table, const struct addr *addr, uint32_t domain)
 {
-	const struct address_entry *entry = domain ? address_find(table, domain, addr) : NULL;
+	const struct address_entry *entry = domain ? table_address(table, domain, addr) : NULL;
 
-	return entry ? entry : address_find(table, 0, addr);
+	return entry ? entry : table_address(table, 0, addr);
 }
 
 /* The IPv4 address inside an IPv6 one, if a NAT64 prefix holds it. */
